@@ -1,0 +1,1 @@
+"""What runs on the bare machine. All of it is slang."""

@@ -1,0 +1,1 @@
+"""Decompressors: one file each, span to span."""

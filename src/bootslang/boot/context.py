@@ -1,0 +1,167 @@
+"""BootContext: all that a door has gathered for stage 4. The layout is the same in 32 and in 64 bits.
+
+A door fills it, its address goes to stage 4 in EAX, and nothing goes back.
+"""
+
+from typing import Final
+
+from bootslang.slang import Struct, array, length, u8, u16, u32, u64
+
+CONTEXT_MAGIC: Final = 0x5854_4354_4F4F_4253
+CONTEXT_VERSION: Final = 1
+
+DOOR_BIOS: Final = 1
+DOOR_MULTIBOOT1: Final = 2
+DOOR_MULTIBOOT2: Final = 3
+DOOR_PVH: Final = 4
+
+SOURCE_BIOS: Final = 1
+SOURCE_MEMORY: Final = 2
+
+FLAG_VERBOSE: Final = 1
+FLAG_TSC: Final = 2
+"""The CPU has a time stamp counter."""
+FLAG_LONG_MODE: Final = 4
+"""The CPU has long mode."""
+
+RAM: Final = 1
+RESERVED: Final = 2
+
+MAX_MEMORY_RANGES: Final = 128
+MAX_RESERVATIONS: Final = 64
+MAX_EDD_DEVICES: Final = 6
+MAX_MBR_SIGNATURES: Final = 16
+STAMPS: Final = 8
+"""Time stamps: [1] to [4] at the start of each stage, [5] just before the kernel."""
+
+
+class MemoryRange(Struct):
+    """One line of the firmware's memory map, or one reservation; `kind` as E820 numbers it."""
+
+    base: u64
+    size: u64
+    kind: u32
+
+
+class EddDevice(Struct):
+    """What INT 13h AH=41h, 08h and 48h say of a drive, as Linux' zero page holds it (82 bytes)."""
+
+    device: u8
+    version: u8
+    interface_support: u16
+    legacy_cylinder: u16
+    legacy_head: u8
+    legacy_sectors: u8
+    parameters: array[u8] = length(74)
+
+
+class Framebuffer(Struct):
+    """A linear framebuffer; all zero in text mode."""
+
+    base: u64
+    size: u32
+    """In bytes."""
+    pitch: u32
+    width: u16
+    height: u16
+    depth: u16
+    red_size: u8
+    red_position: u8
+    green_size: u8
+    green_position: u8
+    blue_size: u8
+    blue_position: u8
+    reserved_size: u8
+    reserved_position: u8
+    attributes: u16
+    """VBE mode attributes."""
+    protected_mode_segment: u16
+    protected_mode_offset: u16
+    pages: u16
+
+
+class TextMode(Struct):
+    """The text screen as INT 10h tells it, for `screen_info`."""
+
+    cursor_column: u8
+    cursor_row: u8
+    page: u16
+    mode: u8
+    columns: u8
+    rows: u8
+    is_vga: u8
+    font_points: u16
+    ega_bx: u16
+
+
+class GateRequest(Struct):
+    """One BIOS call: registers in, registers out. It lies below 64 KiB, beside the gate."""
+
+    interrupt: u32
+    eax: u32
+    ebx: u32
+    ecx: u32
+    edx: u32
+    esi: u32
+    edi: u32
+    ebp: u32
+    ds: u16
+    es: u16
+    flags: u32
+    """Out: FLAGS after the call; bit 0 is carry."""
+
+
+class BootContext(Struct):
+    magic: u64
+    version: u32
+    size: u32
+    door: u32
+    flags: u32
+
+    source: u32
+    """SOURCE_BIOS or SOURCE_MEMORY."""
+    drive: u32
+    """The BIOS drive number that we were started from (DL)."""
+    sector_size: u32
+    """In bytes."""
+    sectors_per_call: u32
+    """The most that one INT 13h call may read."""
+    partition_lba: u64
+    partition_bytes: u64
+    gate: u32
+    """The BIOS gate's 32-bit entry: see boot/bios/gate.py."""
+    gate_request: u32
+    """Its GateRequest."""
+    bounce: u32
+    bounce_size: u32
+    memory_base: u64
+    """SOURCE_MEMORY: where the payload lies."""
+    memory_size: u64
+
+    framebuffer: Framebuffer
+    text_mode: TextMode
+    keyboard_state: u8
+    reserved: u8
+    ext_mem_k: u16
+    """KiB above 1 MiB by INT 15h AH=88h."""
+    alt_mem_k: u32
+    """KiB above 1 MiB by INT 15h AX=E801h."""
+    apm: array[u8] = length(20)
+    ist: array[u32] = length(4)
+    rsdp: u64
+    smbios: u64
+    """The 32-bit entry point ("_SM_"), 0 if there is none."""
+    smbios3: u64
+
+    edd_count: u8
+    mbr_signature_count: u8
+    reserved2: u16
+    memory_count: u32
+    reservation_count: u32
+    stamps: array[u64] = length(STAMPS)
+    mbr_signatures: array[u32] = length(MAX_MBR_SIGNATURES)
+    edd: array[EddDevice] = length(MAX_EDD_DEVICES)
+    memory: array[MemoryRange] = length(MAX_MEMORY_RANGES)
+    """The firmware's map as it was told, in its order."""
+    reservations: array[MemoryRange] = length(MAX_RESERVATIONS)
+    """What is taken: the door begins the table, every stage sees it."""

@@ -1,0 +1,1 @@
+"""What every stage shares: console, memory, text, checksums."""
