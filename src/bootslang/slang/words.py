@@ -20,9 +20,11 @@ from typing import (
     Self,
     TypeAlias,
     TypeVar,
-    cast as typing_cast,
     dataclass_transform,
     overload,
+)
+from typing import (
+    cast as typing_cast,
 )
 
 if TYPE_CHECKING:
@@ -211,7 +213,7 @@ class span(Generic[T]):
     def __bytes__(self) -> bytes:
         return bytes(self._view.memory)
 
-    def cast(self, element: type[F] | type[T] | Any, /) -> span[Any]:
+    def cast(self, element: type[F | T] | Any, /) -> span[Any]:
         """The same bytes as a span of `element`: as many whole ones as fit."""
         raise only_compiled("span.cast")
 
