@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TypedDict
 
 REGISTER_NAMES = {
-    family: names
-    for family, names in {
-        "a": ("rax", "eax", "ax", "al", "ah"),
-        "b": ("rbx", "ebx", "bx", "bl", "bh"),
-        "c": ("rcx", "ecx", "cx", "cl", "ch"),
-        "d": ("rdx", "edx", "dx", "dl", "dh"),
-        "si": ("rsi", "esi", "si"),
-        "di": ("rdi", "edi", "di"),
-        "bp": ("rbp", "ebp", "bp"),
-    }.items()
+    "a": ("rax", "eax", "ax", "al", "ah"),
+    "b": ("rbx", "ebx", "bx", "bl", "bh"),
+    "c": ("rcx", "ecx", "cx", "cl", "ch"),
+    "d": ("rdx", "edx", "dx", "dl", "dh"),
+    "si": ("rsi", "esi", "si"),
+    "di": ("rdi", "edi", "di"),
+    "bp": ("rbp", "ebp", "bp"),
 }
 """Every register that assembly can take or give, by the register that it is a part of."""
 

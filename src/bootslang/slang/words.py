@@ -36,7 +36,10 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 class BootError(Exception):
-    """An error of boot code: on a machine its message stops the boot or reaches an `except`; on the host it is raised."""
+    """An error of boot code.
+
+    On a machine its message stops the boot, or an `except` catches it; on the host it is raised like any exception.
+    """
 
 
 if TYPE_CHECKING:
@@ -351,6 +354,23 @@ def offset(thing: Any, /) -> u16:
     raise only_compiled("offset")
 
 
+def placed(section: str, value: T, /) -> T:
+    """Put a module-level struct or array into a section of its own.
+
+    `.header` stands first in an image. All that is placed in sections `.set.NAME.*` becomes one array, in the order of
+    the section names, which `linked(T, "NAME")` gives as a span.
+    """
+    from bootslang.slang.memory import place
+
+    place(section, value)
+    return value
+
+
+def linked(element: type[T], name: str, /) -> span[T]:
+    """All that was placed in sections `.set.NAME.*`, of every object that is linked together."""
+    raise only_compiled("linked")
+
+
 def cast(kind: type[T] | Any, value: Any, /) -> Any:
-    """Read `value`, a number or a pointer, as a function pointer or a pointer type: `cast(Callable[[u32], None], n)`."""
+    """Read `value`, a number or a pointer, as a function pointer or a pointer: `cast(Callable[[u32], None], n)`."""
     raise only_compiled("cast")
