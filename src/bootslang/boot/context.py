@@ -24,6 +24,14 @@ FLAG_TSC: Final = 2
 FLAG_LONG_MODE: Final = 4
 """The CPU has long mode."""
 
+GATE_READ: Final = 0x100
+"""A GateRequest.interrupt that is no BIOS call: the gate itself reads from the boot drive into the bounce buffer.
+
+In: ECX = sectors (1 to BootContext.sectors_per_call), ESI and EDI = the lower and the upper half of the LBA. Out: FLAGS
+with carry set where the read failed, then EAX = the BIOS error code (AH of INT 13h). It takes packets or, where a drive
+has none, cylinders and heads; it resets and retries. The caller need not know which.
+"""
+
 RAM: Final = 1
 RESERVED: Final = 2
 
@@ -95,7 +103,7 @@ class TextMode(Struct):
 
 
 class GateRequest(Struct):
-    """One BIOS call: registers in, registers out. It lies below 64 KiB, beside the gate."""
+    """One BIOS call, or GATE_READ: registers in, registers out. It lies below 64 KiB, beside the gate."""
 
     interrupt: u32
     eax: u32
