@@ -1,0 +1,58 @@
+"""The console of stages 2 to 4: what is printed goes to the text screen, to COM1 and to port 0xE9, all the same.
+
+Every stage calls `start` first of all. `print`, `raise BootError` and failed checks end in `write` and `stop` here:
+they fill the hooks of slang's run time. Flat 32- or 64-bit mode; no BIOS call is made.
+"""
+
+from typing import Final, NoReturn
+
+from bootslang.boot.lib import screen, serial
+from bootslang.slang import compile_for, fn, halt, inb, outb, span, text, u8
+
+compile_for("protected32", "long64")
+
+DEBUG_PORT: Final = 0xE9
+"""Of Bochs and QEMU; it reads back its own number where it is there."""
+LINE_FEED: Final = 0x0A
+CARRIAGE_RETURN: Final = 0x0D
+
+debug_port_present: bool = False
+verbose: bool = False
+
+
+@fn
+def start(has_screen: bool, tell_all: bool) -> None:
+    """Find what there is to write to.
+
+    has_screen: a BIOS has left a text screen. tell_all: `step` prints.
+    """
+    global debug_port_present, verbose
+    verbose = tell_all
+    serial.start()
+    debug_port_present = inb(DEBUG_PORT) == DEBUG_PORT
+    if has_screen:
+        screen.start()
+
+
+@fn(provides="write")
+def write(message: span[u8]) -> None:
+    """Write text; a line feed starts a new line."""
+    for byte in message:
+        if byte == LINE_FEED:
+            put(CARRIAGE_RETURN)
+        put(byte)
+
+
+@fn
+def put(byte: u8) -> None:
+    serial.put(byte)
+    screen.put(byte)
+    if debug_port_present:
+        outb(DEBUG_PORT, byte)
+
+
+@fn(provides="stop")
+def stop() -> NoReturn:
+    """Say that nothing further will happen, and stop this CPU for good."""
+    write(text("Boot stopped. Reset the machine to try again.\n"))
+    halt()
