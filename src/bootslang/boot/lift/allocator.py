@@ -1,8 +1,8 @@
 """The one allocator: memory that the map calls RAM and that nobody has reserved.
 
 Every part of stage 4 takes its memory here. What is taken stands in the table of reservations in `BootContext`, which
-the door has begun; nothing else is kept. Each call walks the map and the table, both of which are small and bounded. All
-addresses are physical; a caller's `Zone` says what its payload or its page tables reach.
+the door has begun; nothing else is kept. Each call walks the map and the table, both of which are small and bounded.
+All addresses are physical; a caller's `Zone` says what its payload or its page tables reach.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The memory map as stage 4 works with it: sorted, without overlaps, from whatever the firmware told.
 
 `normalise` runs once, at the start of stage 4 (32- or 64-bit), before anything is allocated. It reads the raw lines of
-`BootContext` and leaves ranges in ascending order, each byte in at most one of them, the more restrictive kind where the
-firmware said two things about the same byte. Without an E820 map one is built from what INT 15h E801h or 88h said.
+`BootContext` and leaves ranges in ascending order, each byte in at most one of them, the more restrictive kind where
+the firmware said two things about the same byte. Without an E820 map one is built from what E801h or 88h said.
 """
 
 from __future__ import annotations
