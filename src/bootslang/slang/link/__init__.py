@@ -1,13 +1,15 @@
 """The linker: from ELF objects to flat images at fixed addresses, and to ELF executables.
 
 Pure Python, without LLVM, because disks are linked where they are built. It knows what LLVM makes of slang, no more:
-i386 and x86-64 objects, some ten relocation kinds, DWARF. `link` is the way in.
+i386 and x86-64 objects, some twenty relocation kinds, DWARF. `link` is the way in.
 
-Reading order: `request.py` (what goes in and comes out), `objects.py` (reading), `resolve.py` (names), `reach.py` (what
-is needed), `layout.py` (where it goes), `relocate.py` (filling in addresses), `elf.py` and `listing.py` (writing).
+Reading order: `request.py` (what goes in and comes out), `linker.py` (the way through), `objects.py` and `kinds.py`
+(reading), `resolve.py` (names), `reach.py` (what is needed), `layout.py` (where it goes), `relocate.py` (filling in
+addresses), `elf.py` and `listing.py` (writing).
 """
 
 from bootslang.slang.link.errors import LinkError
+from bootslang.slang.link.linker import link
 from bootslang.slang.link.request import AbsoluteAddress, Image, LinkRequest, ObjectFile, Reserved
 
-__all__ = ["AbsoluteAddress", "Image", "LinkError", "LinkRequest", "ObjectFile", "Reserved"]
+__all__ = ["AbsoluteAddress", "Image", "LinkError", "LinkRequest", "ObjectFile", "Reserved", "link"]

@@ -1,0 +1,202 @@
+"""Where everything goes: output sections in their order, and each input section's address.
+
+The order is the same in every image: `.header`, `.start`, code, constants, linker sets, data, zero-filled data. What a
+loader looks for comes first; what needs no bytes in the file comes last. In an executable, sections of different rights
+start on different pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bootslang.slang.link.errors import LinkError
+from bootslang.slang.link.objects import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, Section, Symbol
+from bootslang.slang.link.resolve import BOUNDS, SET_START, SET_STOP, Names, set_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bootslang.slang.link.request import LinkRequest
+
+PAGE_BYTES: Final = 4096
+BSS_ALIGNMENT: Final = 8
+"""Entry code clears zero-filled data in whole words of up to 8 bytes."""
+ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", ".data", ".bss")
+RIGHTS: Final = {
+    ".header": SHF_EXECINSTR,
+    ".start": SHF_EXECINSTR,
+    ".text": SHF_EXECINSTR,
+    ".note": 0,
+    ".rodata": 0,
+    ".set": 0,
+    ".data": SHF_WRITE,
+    ".bss": SHF_WRITE,
+}
+"""An executable's rights beyond reading. Sets and constants with addresses are read-only: the linker fills them in."""
+TYPED: Final = {SHT_NOTE: ".note", SHT_NOBITS: ".bss"}
+PREFIXES: Final = {
+    ".data.rel.ro": ".rodata",  # constants with addresses in them, which are filled in by now
+    ".header": ".header",
+    ".start": ".start",
+    ".text": ".text",
+    ".rodata": ".rodata",
+    ".data": ".data",
+}
+"""Where input sections go by their type, else by how their names begin."""
+
+
+@dataclass(eq=False)
+class OutputSection:
+    """A run of input sections, and where it lies."""
+
+    name: str
+    type: int
+    flags: int
+    inputs: list[Section]
+    address: int = 0
+    size: int = 0
+
+    @property
+    def end(self) -> int:
+        """The address behind its last byte."""
+        return self.address + self.size
+
+    @property
+    def alignment(self) -> int:
+        """The strictest alignment of what is in it."""
+        return max((section.alignment for section in self.inputs), default=1)
+
+
+@dataclass
+class Layout:
+    """A program's places: of each output section, of each input section, of the image's end in file and memory."""
+
+    base: int
+    sections: list[OutputSection] = field(default_factory=list)
+    addresses: dict[Section, int] = field(default_factory=dict)
+    file_end: int = 0
+    memory_end: int = 0
+
+    def address_of(self, symbol: Symbol) -> int | None:
+        """The address of a defined symbol; None if its section was left out."""
+        if symbol.section is None:
+            return symbol.value
+        address = self.addresses.get(symbol.section)
+        return None if address is None else address + symbol.value
+
+
+def align(address: int, alignment: int) -> int:
+    """The least multiple of `alignment` from `address` on."""
+    return -(-address // alignment) * alignment
+
+
+def output_name(section: Section) -> str:
+    """The output section that an input section goes into: by its name, else by its rights."""
+    if (name := set_of(section)) is not None:
+        return f".set.{name}"
+    if section.type in TYPED:
+        return TYPED[section.type]
+    for name, output in PREFIXES.items():
+        if section.name == name or section.name.startswith(f"{name}."):
+            return output
+    if section.flags & SHF_EXECINSTR:
+        return ".text"
+    return ".data" if section.flags & SHF_WRITE else ".rodata"
+
+
+def group(name: str) -> str:
+    """The place in `ORDER` of the output section called `name`."""
+    return ".set" if name.startswith(".set.") else name
+
+
+def place(request: LinkRequest, sections: Iterable[Section], names: Names) -> Layout:
+    """Give every one of `sections` an address, in their order, and the linker's symbols their values."""
+    layout = Layout(base=request.base)
+    layout.sections = collect(sections)
+    cursor = request.base
+    rights = None
+    for output in layout.sections:
+        own = RIGHTS[group(output.name)]
+        if request.kind != "flat" and own != rights:
+            cursor = align(cursor, PAGE_BYTES)
+        rights = own
+        if output.type == SHT_NOBITS:
+            cursor = align(cursor, BSS_ALIGNMENT)
+        cursor = place_output(output, cursor, layout.addresses)
+        if output.type != SHT_NOBITS:
+            layout.file_end = cursor
+    layout.file_end = layout.file_end or request.base
+    layout.memory_end = cursor
+    define_bounds(layout, names)
+    return layout
+
+
+def collect(sections: Iterable[Section]) -> list[OutputSection]:
+    """The output sections in their order, each with its inputs in theirs."""
+    outputs: dict[str, OutputSection] = {}
+    for section in sections:
+        name = output_name(section)
+        if name not in outputs:
+            flags = SHF_ALLOC | RIGHTS[group(name)]
+            outputs[name] = OutputSection(name, section.type, flags, [])
+        outputs[name].inputs.append(section)
+    for output in outputs.values():
+        if group(output.name) == ".set":
+            output.inputs.sort(key=lambda section: section.name)
+        elif output.name in (".rodata", ".data", ".bss"):
+            output.inputs.sort(key=lambda section: -section.alignment)  # leaves the fewest gaps
+    return sorted(outputs.values(), key=lambda output: (ORDER.index(group(output.name)), output.name))
+
+
+def place_output(output: OutputSection, cursor: int, addresses: dict[Section, int]) -> int:
+    """Place one output section and what is in it from `cursor` on; the address behind it."""
+    output.address = cursor = align(cursor, output.alignment)
+    for section in output.inputs:
+        cursor = addresses[section] = align(cursor, section.alignment)
+        cursor += section.size
+    if output.type == SHT_NOBITS:
+        cursor = align(cursor, BSS_ALIGNMENT)
+    output.size = cursor - output.address
+    return cursor
+
+
+def define_bounds(layout: Layout, names: Names) -> None:
+    """Give the linker's own symbols their values."""
+    bss = next((output for output in layout.sections if output.type == SHT_NOBITS), None)
+    start, end = (bss.address, bss.end) if bss else (layout.memory_end, layout.memory_end)
+    for name, value in zip(BOUNDS, (layout.base, layout.file_end, start, end), strict=True):
+        names.table[name].value = value
+    sets = {output.name.removeprefix(".set."): output for output in layout.sections if group(output.name) == ".set"}
+    for symbol in names.table.values():
+        for prefix, attribute in ((SET_START, "address"), (SET_STOP, "end")):
+            output = sets.get(symbol.name.removeprefix(prefix))
+            if symbol.section is None and symbol.name.startswith(prefix):
+                symbol.value = getattr(output, attribute) if output else layout.base
+
+
+def check(request: LinkRequest, layout: Layout) -> None:
+    """Raise `LinkError` when the image is too large, or runs into memory that is not its own."""
+    file_bytes, memory_bytes = layout.file_end - layout.base, layout.memory_end - layout.base
+    for size, limit, what in (
+        (file_bytes, request.file_limit, ""),
+        (memory_bytes, request.memory_limit, " in memory"),
+    ):
+        if limit is not None and size > limit:
+            raise LinkError(
+                f"{request.name} is {size:,} bytes{what}, {size - limit:,} more than the {limit:,} that fit\n"
+                f"{largest(layout)}"
+            )
+    for other in request.reserved:
+        if layout.base < other.end and other.start < layout.memory_end:
+            raise LinkError(
+                f"{request.name} lies from {layout.base:#x} to {layout.memory_end:#x} "
+                f"and overlaps {other.name}, {other.start:#x} to {other.end:#x}"
+            )
+
+
+def largest(layout: Layout, count: int = 8) -> str:
+    """The largest functions and data, for who has to make room."""
+    symbols = [(symbol.size, symbol.name) for section in layout.addresses for symbol in section.symbols if symbol.size]
+    lines = [f"  {size:>7,}  {name}" for size, name in sorted(symbols, key=lambda one: (-one[0], one[1]))[:count]]
+    return "\n".join(["the largest parts:", *lines])

@@ -1,0 +1,129 @@
+"""The way from a request to an image: read, resolve, keep what is reached, place, check, fill in, write."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bootslang.slang.link.elf import ElfSymbol, Executable, flat_segments, page_segments
+from bootslang.slang.link.errors import LinkError
+from bootslang.slang.link.kinds import EM_386
+from bootslang.slang.link.layout import PAGE_BYTES, Layout, check, place
+from bootslang.slang.link.listing import listing
+from bootslang.slang.link.objects import LoadedObject, Symbol, read_object
+from bootslang.slang.link.reach import named, reached_sections
+from bootslang.slang.link.relocate import Relocator
+from bootslang.slang.link.request import Image, LinkRequest
+from bootslang.slang.link.resolve import LINKER, Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+WIDTHS = {"elf32": 32, "elf64": 64}
+
+
+def link(request: LinkRequest) -> Image:
+    """Link `request`'s objects into an image. Raises `LinkError`, whose text is for the user.
+
+    Example:
+        >>> image = link(LinkRequest(name="stage 1", objects=(ObjectFile("stage1.o", code),), base=0x7C00))
+
+    """
+    objects = [read_object(file, request.name) for file in request.objects]
+    machine = check_machines(request, objects)
+    names = Names(request.name, objects, request.symbols)
+    reached = reached_sections(request, objects, names)
+    kept = [section for loaded in objects for section in loaded.sections if section in reached]
+    layout = place(request, kept, names)
+    check(request, layout)
+    entry = entry_address(request, objects, names, layout)
+    relocator = Relocator(request, layout, names)
+    data, relocations = relocator.image()
+    text = listing(request, layout, entry)
+    symbols = list(elf_symbols(objects, names, layout))
+    if request.kind == "flat":
+        segments = flat_segments(layout.sections, layout.base, layout.file_end, layout.memory_end)
+    else:
+        segments = page_segments(layout.sections)
+    debug = relocator.debug_sections(objects)
+    elf = Executable(machine, entry, layout.base, bytes(data), layout.sections, segments, symbols, debug).write()
+    return Image(
+        name=request.name,
+        data=bytes(data) if request.kind == "flat" else elf,
+        base=layout.base,
+        entry=entry,
+        memory_bytes=layout.memory_end - layout.base,
+        symbols=MappingProxyType(addresses(symbols)),
+        relocations=relocations,
+        elf=elf,
+        map=text,
+    )
+
+
+def check_machines(request: LinkRequest, objects: Sequence[LoadedObject]) -> int:
+    """The machine that all objects are for."""
+    if not objects:
+        raise LinkError(f"{request.name}: there is nothing to link")
+    first = objects[0]
+    for other in objects:
+        if other.machine != first.machine:
+            raise LinkError(
+                f"{request.name}: {first.name} is {width(first)}-bit code and {other.name} is {width(other)}-bit code; "
+                "one image cannot hold both"
+            )
+    if request.kind != "flat":
+        check_executable(request, first)
+    return first.machine
+
+
+def check_executable(request: LinkRequest, first: LoadedObject) -> None:
+    """An executable's class has to be its objects', and its segments begin on pages."""
+    if WIDTHS[request.kind] != width(first):
+        raise LinkError(f"{request.name}: {first.name} is {width(first)}-bit code, which {request.kind} cannot hold")
+    if request.base % PAGE_BYTES:
+        raise LinkError(
+            f"{request.name}: the base of an executable is a multiple of {PAGE_BYTES:,}, and {request.base:#x} is not"
+        )
+
+
+def width(loaded: LoadedObject) -> int:
+    """The width of an object's addresses, in bits."""
+    return 32 if loaded.machine == EM_386 else 64
+
+
+def entry_address(request: LinkRequest, objects: Sequence[LoadedObject], names: Names, layout: Layout) -> int:
+    """Where the image is entered: at the symbol asked for, else at its `.start` section, else at its first byte."""
+    if request.entry is not None:
+        symbol = named(request, objects, names, request.entry)
+        return layout.address_of(symbol) or 0
+    starts = [output.address for output in layout.sections if output.name == ".start"]
+    if not starts and not layout.sections:
+        raise LinkError(f"{request.name}: it has neither an entry nor a section called .start, so nothing is in it")
+    return starts[0] if starts else layout.base
+
+
+def elf_symbols(objects: Sequence[LoadedObject], names: Names, layout: Layout) -> Iterator[ElfSymbol]:
+    """Every named symbol that is in the image, in the objects' order, then the linker's own."""
+    outputs = {section: output for output in layout.sections for section in output.inputs}
+    for loaded in objects:
+        for symbol in loaded.symbols:
+            address = layout.address_of(symbol) if symbol.section in outputs else None
+            if symbol.name and not symbol.private and address is not None and not replaced(symbol, names):
+                output = outputs[symbol.section] if symbol.section else None
+                yield ElfSymbol(symbol.name, address, symbol.size, symbol.type, symbol.binding, output)
+    for symbol in names.table.values():
+        if symbol.object == LINKER:
+            yield ElfSymbol(symbol.name, symbol.value, 0, symbol.type, symbol.binding, None)
+
+
+def replaced(symbol: Symbol, names: Names) -> bool:
+    """Whether another object's definition took this one's place."""
+    return not symbol.local and names.find(symbol.name) is not symbol
+
+
+def addresses(symbols: Sequence[ElfSymbol]) -> dict[str, int]:
+    """Each name's address. Where several objects use a name for themselves, the first one's; a global name wins."""
+    found: dict[str, int] = {}
+    for symbol in sorted(symbols, key=lambda one: one.binding == 0):
+        found.setdefault(symbol.name, symbol.value)
+    return found
