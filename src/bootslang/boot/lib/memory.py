@@ -1,9 +1,9 @@
 """memcpy, memmove, memset and memcmp: what the compiler's copies and fills of unknown length become.
 
-The compiler adds them to each unit that needs them, in 16, 32 and 64 bits; segments are flat (in real mode 0), the
-direction flag is clear. On the host the C library's are used. All but `memcmp` are string instructions, for two reasons:
-they move a word a step, also where a CPU has no fast byte moves, and the optimiser cannot take them for a loop that it
-had better replace by a call of themselves.
+The compiler adds them to each unit that needs them, in 16, 32 and 64 bits; segments are flat (in real mode 0) and the
+direction flag is clear. On the host the C library's are used. All but `memcmp` are string instructions, for two
+reasons: they move a word a step, also where a CPU has no fast byte moves, and the optimiser cannot take them for a loop
+that it had better replace by a call of themselves.
 """
 
 from __future__ import annotations
