@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from bootslang.boot.codecs.registry import Codec
+from bootslang.boot.disk import CODEC_BZIP2
 from bootslang.slang import (
     BootError,
     Struct,
@@ -22,10 +24,12 @@ from bootslang.slang import (
     compile_for,
     fn,
     length,
+    placed,
     rotate_left,
     sizeof,
     span,
     target,
+    text,
     u8,
     u16,
     u32,
@@ -495,3 +499,8 @@ def crc_of(area: Work, data: span[u8]) -> u32:
     for byte in data[len(data) & ~usize(7) :]:
         crc = crc << 8 ^ tables[crc >> 24 ^ byte]
     return ~crc
+
+
+BZIP2: Final = placed(
+    ".set.codecs.bzip2", Codec(id=CODEC_BZIP2, work_bytes=WORK_BYTES, name=text("bzip2"), decode=decode)
+)

@@ -1,17 +1,17 @@
-"""The codecs that chunks may be packed with, by the number that stands in a chunk record.
+"""The codecs that this loader has, by the number that stands in a chunk record.
 
-Stage 4 looks a codec up here. A codec is a function `(packed, out, work)`: it fills all of `out` from all of `packed`,
-or raises a BootError; `work` is memory of at least `work_bytes` whose contents do not matter. To add one, write its
-file beside this one and its line in `find`.
+A codec is a function `(packed, out, work)`: it fills all of `out` from all of `packed`, or raises a BootError; `work`
+is memory of at least `work_bytes` whose contents do not matter. A codec's file places its `Codec` in a section
+`.set.codecs.NAME`; the linker makes one table of those that a disk needs, and stage 4 looks them up here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable  # noqa: TC003 - the compiler resolves names at run time
+from collections.abc import Callable  # noqa: TC003 - the compiler looks names up when it runs
+from typing import Final
 
-from bootslang.boot.codecs import bzip2
-from bootslang.boot.disk import CODEC_BZIP2, CODEC_NONE
-from bootslang.slang import BootError, Struct, compile_for, fn, span, text, u8, u16, u32
+from bootslang.boot.disk import CODEC_NONE
+from bootslang.slang import BootError, Struct, compile_for, fn, linked, placed, span, text, u8, u32
 
 compile_for("protected32", "long64")
 
@@ -22,7 +22,7 @@ class Codec(Struct):
     id: u32
     """CODEC_… of boot/disk.py."""
     work_bytes: u32
-    """The least size of the work span."""
+    """The least size of the work span; 0 if there is no need of one."""
     name: span[u8]
     """As users write it."""
     decode: Callable[[span[u8], span[u8], span[u8]], None]
@@ -30,24 +30,12 @@ class Codec(Struct):
 
 
 @fn
-def find(number: u16, into: Codec) -> None:
-    """Fill `into` with the codec that a chunk record numbers."""
-    into.id = number
-    if number == CODEC_NONE:
-        fill_in(into, text("none"), 0, copy)
-    elif number == CODEC_BZIP2:
-        fill_in(into, text("bzip2"), bzip2.WORK_BYTES, bzip2.decode)
-    else:
-        raise BootError(f"codec {number} is not part of this loader")
-
-
-@fn
-def fill_in(
-    codec: Codec, name: span[u8], work_bytes: u32, decode: Callable[[span[u8], span[u8], span[u8]], None]
-) -> None:
-    codec.name = name
-    codec.work_bytes = work_bytes
-    codec.decode = decode
+def find(number: u32) -> Codec:
+    """The codec that chunk records mean by `number`; one that was not linked is an error."""
+    for codec in linked(Codec, "codecs"):
+        if codec.id == number:
+            return codec
+    raise BootError(f"this loader lacks codec {number}")
 
 
 @fn
@@ -56,3 +44,6 @@ def copy(packed: span[u8], out: span[u8], work: span[u8]) -> None:  # noqa: ARG0
     if len(packed) != len(out):
         raise BootError(f"an unpacked chunk has {len(packed)} bytes instead of {len(out)}")
     out[:] = packed
+
+
+NONE: Final = placed(".set.codecs.none", Codec(id=CODEC_NONE, work_bytes=0, name=text("none"), decode=copy))
