@@ -1,8 +1,8 @@
 """Stage 1: the boot sector. Finds the boot partition, loads stage 2, checks it, jumps.
 
-A BIOS puts it at 0x7C00 and jumps there in 16-bit real mode: DL = the drive, all else unknown. It has 440 bytes: the disk
-signature and the partition table behind them belong to the disk. Stage 2 gets CS = DS = ES = SS = 0, SP = 0x7C00, IF = 1,
-DF = 0, DL = the drive, EBX = the first LBA of the boot partition.
+A BIOS puts it at 0x7C00 and jumps there in 16-bit real mode: DL = the drive, all else unknown. It has 440 bytes: the
+disk signature and the partition table behind them belong to the disk. Stage 2 gets CS = DS = ES = SS = 0, SP = 0x7C00,
+IF = 1, DF = 0, DL = the drive, EBX = the first LBA of the boot partition.
 
 What goes wrong is a letter, on the screen and on COM1, which docs/errors.md explains; then a key, then INT 18h, which
 lets the BIOS try its next device.

@@ -13,7 +13,7 @@ compile_for("protected32")
 
 CARRY: Final = 1
 VIDEO: Final = 0x10
-EQUIPMENT_MEMORY: Final = 0x12
+LOW_MEMORY: Final = 0x12
 DISK: Final = 0x13
 SYSTEM: Final = 0x15
 KEYBOARD: Final = 0x16
@@ -34,3 +34,11 @@ def call_bios(interrupt: u8, request: GateRequest, memory: usize) -> bool:
     else:
         asm("call ecx", eax=address(request), ecx=gate_entry, clobbers="edx memory")
     return request.flags & CARRY != 0
+
+
+@fn
+def low_memory_kib() -> u32:
+    """Conventional memory from 0 upwards in KiB, by INT 12h."""
+    request = GateRequest.zeroed()
+    call_bios(LOW_MEMORY, request, 0)
+    return request.eax & 0xFFFF

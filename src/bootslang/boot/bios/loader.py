@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from bootslang.boot.bios import calls
 from bootslang.boot.bios.a20 import ROUNDS, enable_a20
-from bootslang.boot.bios.calls import EQUIPMENT_MEMORY, call_bios
+from bootslang.boot.bios.calls import low_memory_kib
 from bootslang.boot.bios.cpu import has_long_mode, require_pentium
 from bootslang.boot.bios.drive import drive, open_drive, try_sectors
 from bootslang.boot.bios.gate import PROTECTED, gate, gdt
@@ -166,9 +166,7 @@ def describe_drive(context: BootContext, header: LoaderHeader) -> None:
 @fn
 def require_low_memory() -> None:
     """Raise if conventional memory, by INT 12h, ends below what the loader's layout takes."""
-    registers = GateRequest.zeroed()
-    call_bios(EQUIPMENT_MEMORY, registers, 0)
-    kibibytes = registers.eax & 0xFFFF
+    kibibytes = low_memory_kib()
     if kibibytes * 1024 < LEAST_LOW_MEMORY:
         raise BootError(f"{kibibytes} KiB of memory below 1 MiB are too few: {LEAST_LOW_MEMORY // 1024} KiB are needed")
 

@@ -18,13 +18,16 @@ CARRIAGE_RETURN: Final = 0x0D
 
 debug_port_present: bool = False
 verbose: bool = False
+bar_open: bool = False
+"""A progress bar stands in the last line: the next message starts a new one."""
 
 
 @fn
 def start(has_screen: bool, tell_all: bool) -> None:
     """Find what there is to write to.
 
-    has_screen: a BIOS has left a text screen. tell_all: `step` prints.
+    has_screen: a BIOS has left a text screen, and no framebuffer has replaced it. tell_all: sets `verbose`, by which
+    each stage decides whether it tells its steps.
     """
     global debug_port_present, verbose
     verbose = tell_all
@@ -37,6 +40,10 @@ def start(has_screen: bool, tell_all: bool) -> None:
 @fn(provides="write")
 def write(message: span[u8]) -> None:
     """Write text; a line feed starts a new line."""
+    global bar_open
+    if bar_open:
+        bar_open = False
+        write(text("\n"))
     for byte in message:
         if byte == LINE_FEED:
             put(CARRIAGE_RETURN)

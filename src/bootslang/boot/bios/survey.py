@@ -1,0 +1,52 @@
+"""Stage 3: asks the BIOS all that the kernel will want to know, writes it into BootContext, and goes on in stage 4.
+
+Stage 2 enters it in 32-bit protected mode: flat segments, interrupts off, paging off, the low stack, EAX = BootContext.
+It leaves stage 4 in the same state.
+"""
+
+from typing import Final, NoReturn
+
+from bootslang.boot.bios import calls
+from bootslang.boot.bios.edd import survey_disks
+from bootslang.boot.bios.memory_map import read_memory_map
+from bootslang.boot.bios.next_stage import enter
+from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
+from bootslang.boot.bios.reservations import reserve_low_memory
+from bootslang.boot.bios.tables import find_tables
+from bootslang.boot.bios.video import read_text_mode, set_framebuffer
+from bootslang.boot.context import FLAG_VERBOSE, BootContext
+from bootslang.boot.disk import LoaderHeader
+from bootslang.boot.layout import STAGE2, STAGE4
+from bootslang.boot.lib import console
+from bootslang.slang import asm, compile_for, fn, read_tsc, u32
+
+compile_for("protected32")
+
+STAMP: Final = 3
+
+
+@fn(naked=True, section=".start")
+def start() -> None:
+    """The first byte of the image: EAX is `main`'s argument as it stands."""
+    asm(f"jmp {main}")
+
+
+@fn
+def main(context_address: u32) -> NoReturn:
+    """Do what stage 3 has to do, in order."""
+    context = BootContext.at(context_address)
+    context.stamps[STAMP] = read_tsc()
+    calls.gate_entry = context.gate
+    console.start(True, context.flags & FLAG_VERBOSE != 0)
+
+    read_memory_map(context)  # what is RAM
+    reserve_low_memory(context)  # and what of it is taken
+    survey_disks(context)  # EDD data and MBR signatures, for /sys/firmware/edd
+    find_tables(context)  # ACPI, SMBIOS
+    read_keyboard(context)  # NumLock and its friends
+    read_ist(context)  # SpeedStep
+    read_apm(context)  # power management before ACPI
+    read_text_mode(context.text_mode)  # the screen as it is
+    header = LoaderHeader.at(STAGE2)
+    set_framebuffer(context.framebuffer, header.framebuffer_width, header.framebuffer_height, header.framebuffer_depth)
+    enter(STAGE4, context_address)

@@ -1,0 +1,149 @@
+"""Where the firmware's tables are: the ACPI root pointer and the SMBIOS entry points. Stage 3 calls `find_tables`.
+
+Both are found by looking for their signatures in the memory below 1 MiB, every 16 bytes, and are believed if their
+checksums hold. 32- or 64-bit flat mode; no BIOS call.
+"""
+
+from typing import Final
+
+from bootslang.boot.context import BootContext
+from bootslang.boot.lib import console
+from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.slang import compile_for, fn, span, text, u8, u32, usize
+
+compile_for("protected32")
+
+PARAGRAPH: Final = 16
+EBDA_SEARCHED: Final = 1024
+"""ACPI: the first KiB of the extended BIOS data area."""
+EBDA_LOWEST: Final = 0x8_0000
+EBDA_END: Final = 0xA_0000
+ACPI_AREA: Final = 0xE_0000
+SMBIOS_AREA: Final = 0xF_0000
+FIRST_MIB: Final = 0x10_0000
+
+NOWHERE: Final = 0xFFFF_FFFF
+
+RSDP_BYTES: Final = 20
+"""Of ACPI 1.0; later ones tell their own length."""
+RSDP2_LEAST_BYTES: Final = 36
+RSDP_REVISION: Final = 15
+RSDP_LENGTH: Final = 20
+
+SMBIOS_BYTES: Final = 31
+SMBIOS_LENGTH: Final = 5
+SMBIOS_DMI: Final = 16
+"""The intermediate anchor, with a checksum of its own."""
+SMBIOS_DMI_BYTES: Final = 15
+SMBIOS3_BYTES: Final = 24
+SMBIOS3_LENGTH: Final = 6
+
+
+@fn
+def find_tables(context: BootContext) -> None:
+    """Fill `rsdp`, `smbios` and `smbios3`."""
+    ebda = u32(BiosData.at(BIOS_DATA).ebda_segment) << 4
+    if EBDA_LOWEST <= ebda <= EBDA_END - EBDA_SEARCHED:
+        context.rsdp = located(find_rsdp(span[u8](ebda, EBDA_SEARCHED)), ebda)
+    if context.rsdp == 0:
+        context.rsdp = located(find_rsdp(span[u8](ACPI_AREA, FIRST_MIB - ACPI_AREA)), ACPI_AREA)
+    smbios_area = span[u8](SMBIOS_AREA, FIRST_MIB - SMBIOS_AREA)
+    context.smbios = located(find_smbios(smbios_area), SMBIOS_AREA)
+    context.smbios3 = located(find_smbios3(smbios_area), SMBIOS_AREA)
+    if console.verbose:
+        print(f"stage 3: ACPI {context.rsdp:#x}, SMBIOS {context.smbios:#x}, SMBIOS 3 {context.smbios3:#x}")
+
+
+@fn
+def located(index: usize, base: u32) -> u32:
+    """Where something that was found at `index` of an area is; 0 if it was not found."""
+    return 0 if index == NOWHERE else base + u32(index)
+
+
+@fn
+def find_rsdp(area: span[u8]) -> usize:
+    """The index of a valid ACPI root pointer in `area`, or NOWHERE."""
+    signature = text("RSD PTR ")
+    for index in range(0, len(area), PARAGRAPH):
+        rest = area[index:]
+        if starts_with(rest, signature) and is_rsdp(rest):
+            return index
+    return NOWHERE
+
+
+@fn
+def is_rsdp(table: span[u8]) -> bool:
+    if not sums_to_zero(table, RSDP_BYTES):
+        return False
+    if table[RSDP_REVISION] < 2:
+        return True
+    if len(table) < RSDP2_LEAST_BYTES:
+        return False
+    size = table[RSDP_LENGTH:RSDP2_LEAST_BYTES].cast(u32)[0]
+    return size >= RSDP2_LEAST_BYTES and sums_to_zero(table, size)
+
+
+@fn
+def find_smbios(area: span[u8]) -> usize:
+    """The index of a valid 32-bit SMBIOS entry point in `area`, or NOWHERE."""
+    signature = text("_SM_")
+    for index in range(0, len(area), PARAGRAPH):
+        rest = area[index:]
+        if starts_with(rest, signature) and is_smbios(rest):
+            return index
+    return NOWHERE
+
+
+@fn
+def is_smbios(table: span[u8]) -> bool:
+    """Check both sums. SMBIOS 2.1 by mistake told a length of 30 bytes for its 31."""
+    if len(table) < SMBIOS_BYTES:
+        return False
+    size = table[SMBIOS_LENGTH]
+    intermediate = table[SMBIOS_DMI:]
+    return (
+        size >= SMBIOS_BYTES - 1
+        and sums_to_zero(table, size)
+        and starts_with(intermediate, text("_DMI_"))
+        and sums_to_zero(intermediate, SMBIOS_DMI_BYTES)
+    )
+
+
+@fn
+def find_smbios3(area: span[u8]) -> usize:
+    """The index of a valid 64-bit SMBIOS entry point in `area`, or NOWHERE."""
+    signature = text("_SM3_")
+    for index in range(0, len(area), PARAGRAPH):
+        rest = area[index:]
+        if starts_with(rest, signature) and is_smbios3(rest):
+            return index
+    return NOWHERE
+
+
+@fn
+def is_smbios3(table: span[u8]) -> bool:
+    if len(table) < SMBIOS3_BYTES:
+        return False
+    size = table[SMBIOS3_LENGTH]
+    return size >= SMBIOS3_BYTES and sums_to_zero(table, size)
+
+
+@fn
+def starts_with(data: span[u8], signature: span[u8]) -> bool:
+    if len(data) < len(signature):
+        return False
+    for index in range(len(signature)):
+        if data[index] != signature[index]:
+            return False
+    return True
+
+
+@fn
+def sums_to_zero(table: span[u8], size: usize) -> bool:
+    """Whether the first `size` bytes are there and add up to 0."""
+    if size > len(table):
+        return False
+    total: u8 = 0
+    for byte in table[:size]:
+        total += byte
+    return total == 0
