@@ -1,0 +1,102 @@
+"""The way from stage 4 into the BIOS gate, in both widths.
+
+The gate is 32-bit code in low memory (boot/bios/gate.py). The 32-bit stage 4 calls it; the 64-bit one leaves long mode
+first and enters it again afterwards. Interrupts stay off on this side; the gate's GDT is stage 4's own.
+"""
+
+from bootslang.boot.layout import CODE32, CODE64, DATA32
+from bootslang.boot.lift.paging import CR0_PG, CR4_PAE, EFER, EFER_LME
+from bootslang.slang import asm, compile_for, fn, target, u32
+
+compile_for("protected32", "long64")
+
+
+@fn
+def call_gate(gate: u32, request: u32) -> None:
+    """Let the gate at the address `gate` do what the GateRequest at `request` asks for."""
+    if target.bits == 64:
+        call_from_64(gate, request)
+    else:
+        call_from_32(gate, request)
+
+
+@fn(naked=True)
+def call_from_32(gate: u32, request: u32) -> None:
+    """Arguments come in EAX and EDX; the gate takes its request in EAX and keeps what a caller may rely on."""
+    asm("""
+        xchg eax, edx
+        jmp edx
+    """)
+
+
+@fn(naked=True)
+def call_from_64(gate: u32, request: u32) -> None:
+    """Arguments come in EDI and ESI. Outside long mode the upper halves of registers are lost: the stack keeps them.
+
+    Stage 4, its stack and its tables lie below 4 GiB, so that 32-bit code reaches them.
+    """
+    asm(f"""
+        push rbx
+        push rbp
+        push r12
+        push r13
+        push r14
+        push r15
+        mov ebx, edi
+        mov edi, esi
+        mov rsi, cr3
+        push {CODE32}
+        lea rax, [rip + lift_outside]
+        push rax
+        retfq
+
+        .code32
+    lift_outside:
+        mov eax, {DATA32}
+        mov ds, eax
+        mov es, eax
+        mov fs, eax
+        mov gs, eax
+        mov ss, eax
+        mov eax, cr0
+        and eax, ~{CR0_PG}
+        mov cr0, eax
+        mov ecx, {EFER}
+        rdmsr
+        and eax, ~{EFER_LME}
+        wrmsr
+        mov eax, cr4
+        and eax, ~{CR4_PAE}
+        mov cr4, eax
+
+        mov eax, edi
+        call ebx
+
+        mov cr3, esi
+        mov eax, cr4
+        or eax, {CR4_PAE}
+        mov cr4, eax
+        mov ecx, {EFER}
+        rdmsr
+        or eax, {EFER_LME}
+        wrmsr
+        mov eax, cr0
+        or eax, {CR0_PG}
+        mov cr0, eax
+        push {CODE64}
+        call lift_return_address
+    lift_return_address:
+        add dword ptr [esp], lift_inside - lift_return_address
+        retf
+
+        .code64
+    lift_inside:
+        mov esp, esp
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbp
+        pop rbx
+        ret
+    """)
