@@ -65,6 +65,7 @@ def main(context_address: usize) -> NoReturn:
     normalise(context, memory)
     reader.source.open(context)
     manifest = read_manifest()
+    progress.start(payload_bytes(manifest))
     read_kernel_head(kernel_record(manifest), context)
 
     kernel.place(payload, memory, context)  # the kernel first: it is the most particular
@@ -75,7 +76,6 @@ def main(context_address: usize) -> NoReturn:
     zero_page.set_initrd(page, initrd_place, initrd_size)
     zero_page.set_command_line(page, line_place)
 
-    progress.start(payload_bytes(manifest))
     load_kernel(context)
     load_initrds(manifest, initrd_place, context)
     load_command_line(manifest, line_place, context)
