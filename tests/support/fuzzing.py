@@ -1,0 +1,50 @@
+"""How long to fuzz: a few hundred examples in `make test`, as many as `BOOTSLANG_FUZZ_EXAMPLES` says in `make fuzz`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+EXAMPLES = int(os.environ.get("BOOTSLANG_FUZZ_EXAMPLES", "300"))
+
+
+def fuzzed(test: F) -> F:
+    """Run a hypothesis test for EXAMPLES examples, without a time limit for one of them."""
+    return settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))(test)
+
+
+def mutations(original: bytes) -> st.SearchStrategy[bytes]:
+    """Damaged copies of `original`: bits flipped, bytes overwritten, cut, doubled, inserted, one to five times."""
+    position = st.integers(0, max(len(original) - 1, 0))
+    change = st.tuples(
+        st.sampled_from(["flip", "set", "cut", "drop", "repeat", "insert"]), position, position, st.integers(0, 255)
+    )
+    return st.lists(change, min_size=1, max_size=5).map(lambda changes: mutate(original, changes))
+
+
+def mutate(original: bytes, changes: list[tuple[str, int, int, int]]) -> bytes:
+    data = bytearray(original)
+    for kind, first, second, value in changes:
+        start = min(first, len(data))
+        end = min(max(first, second), len(data))
+        if kind == "flip" and start < len(data):
+            data[start] ^= 1 << (value & 7)
+        elif kind == "set" and start < len(data):
+            data[start] = value
+        elif kind == "cut":
+            del data[start:]
+        elif kind == "drop":
+            del data[start:end]
+        elif kind == "repeat":
+            data[end:end] = data[start:end]
+        elif kind == "insert":
+            data[start:start] = bytes([value])
+    return bytes(data)
