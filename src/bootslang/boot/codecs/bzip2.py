@@ -195,7 +195,7 @@ def take(bits: Bits, count: u32) -> u32:
         bits.position += 1
         bits.held += 8
     bits.held -= count
-    return u32(bits.window >> bits.held) & ((1 << count) - 1)
+    return u32(bits.window >> bits.held) & ((u32(1) << count) - 1)
 
 
 @fn
@@ -264,27 +264,32 @@ def build_table(table: Table, lengths: span[u8]) -> None:
     places = array[u32](MAX_CODE_BITS + 1)
     code: u32 = 0
     place: u32 = 0
-    for bit_length in range(1, MAX_CODE_BITS + 1):
-        table.offsets[bit_length] = place - code
-        places[bit_length] = place
-        place += counts[bit_length]
-        code += counts[bit_length]
-        if code > 1 << bit_length:
+    for bits in range(1, MAX_CODE_BITS + 1):
+        table.offsets[bits] = place - code
+        places[bits] = place
+        place += counts[bits]
+        code += counts[bits]
+        if code > u32(1) << bits:
             raise BootError("bzip2: an oversubscribed code table")
-        table.limits[bit_length] = code << (MAX_CODE_BITS - bit_length)
+        table.limits[bits] = code << (MAX_CODE_BITS - bits)
         code <<= 1
-    for symbol in range(len(lengths)):
-        bit_length = lengths[symbol]
+    for symbol, bit_length in enumerate(lengths):
         table.symbols[places[bit_length]] = u16(symbol)
         places[bit_length] += 1
+    fill_fast(table, lengths)
+
+
+@fn
+def fill_fast(table: Table, lengths: span[u8]) -> None:
+    """Enter each code of at most FAST_BITS bits wherever it may be followed by other bits."""
     table.fast.fill(0)
-    for index in range(len(lengths)):
+    for index in range(u32(len(lengths))):
         symbol = table.symbols[index]
         bit_length = lengths[symbol]
         if bit_length > FAST_BITS:
             break
         spread = u32(1) << (FAST_BITS - bit_length)
-        first = (u32(index) - table.offsets[bit_length]) * spread
+        first = (index - table.offsets[bit_length]) * spread
         table.fast[first : first + spread].fill(symbol << LENGTH_BITS | bit_length)
 
 
@@ -432,9 +437,9 @@ def link_block(area: Work, block: span[u8]) -> None:
     for byte in block:
         area.starts[byte] += 1
     total: u32 = 0
-    for byte in range(256):
-        occurrences = area.starts[byte]
-        area.starts[byte] = total
+    for value in range(256):
+        occurrences = area.starts[value]
+        area.starts[value] = total
         total += occurrences
     for index, byte in enumerate(block):
         place = area.starts[byte]
@@ -477,7 +482,7 @@ def make_crc_tables(area: Work) -> None:
     for byte in range(256):
         crc = u32(byte) << 24
         for _ in range(8):
-            crc = crc << 1 ^ (CRC_POLYNOMIAL if crc >> 31 != 0 else 0)
+            crc = crc << 1 ^ (crc >> 31) * CRC_POLYNOMIAL
         area.crc[byte] = crc
     for index in range(256, 256 * CRC_TABLES):
         crc = area.crc[index - 256]

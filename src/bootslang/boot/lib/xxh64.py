@@ -86,7 +86,7 @@ def update(state: Xxh64, data: span[u8]) -> None:
             return
         take_stripes(state, state.rest)
         state.held = 0
-    whole = len(data) & ~(STRIPE - 1)
+    whole = len(data) - len(data) % STRIPE
     take_stripes(state, data[:whole])
     data = data[whole:]
     state.rest[: len(data)] = data

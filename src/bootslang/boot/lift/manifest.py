@@ -49,9 +49,11 @@ def choose(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> Manifest
     """The newer of the two generations that is whole, its records checked; the spans hold a manifest slot each."""
     state_a = state_of(slot_a)
     state_b = state_of(slot_b)
-    if VALID not in (state_a, state_b):
+    take_b = state_b == VALID
+    if state_a == VALID:
+        take_b = take_b and Manifest.of(slot_b).sequence > Manifest.of(slot_a).sequence
+    elif not take_b:
         raise BootError(f"no manifest to boot by: slot A {reason(state_a)}, slot B {reason(state_b)}")
-    take_b = state_a != VALID or (state_b == VALID and Manifest.of(slot_b).sequence > Manifest.of(slot_a).sequence)
     manifest = Manifest.of(slot_b if take_b else slot_a)
     check_blobs(manifest, partition_bytes)
     return manifest
