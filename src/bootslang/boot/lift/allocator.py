@@ -11,7 +11,7 @@ from typing import Final
 
 from bootslang.boot.context import MAX_RESERVATIONS, RAM, RESERVED, BootContext, MemoryRange
 from bootslang.boot.lift.memory_map import MemoryMap, end_of
-from bootslang.slang import BootError, Struct, compile_for, fn, u64
+from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u64
 
 compile_for("protected32", "long64")
 
@@ -21,8 +21,10 @@ KIB: Final = 1024
 
 
 class Zone(Struct):
-    """Where an allocation may lie."""
+    """What an allocation is for, and where it may lie."""
 
+    purpose: span[u8]
+    """For messages: "the initrd"."""
     lowest: u64
     highest: u64
     """The first address behind the zone."""
@@ -41,10 +43,11 @@ def allocate(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> 
         largest = largest_gap(memory, context, zone)
         if largest >= size:
             raise BootError(
-                f"no free {size:#x} bytes aligned to {zone.alignment:#x} between {zone.lowest:#x} and {zone.highest:#x}"
+                f"no place for {zone.purpose}: {size:#x} free bytes aligned to {zone.alignment:#x} "
+                f"between {zone.lowest:#x} and {zone.highest:#x} are needed"
             )
         raise BootError(
-            f"not enough memory: {round_up_kib(size)} KiB are needed between {zone.lowest:#x} and {zone.highest:#x}, "
+            f"not enough memory for {zone.purpose}: {round_up_kib(size)} KiB are needed between {zone.lowest:#x} and {zone.highest:#x}, "
             f"the largest free piece has {largest // KIB} KiB, {round_up_kib(size - largest)} KiB are missing"
         )
     reserve(context, place, size)
@@ -74,13 +77,13 @@ def find(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> u64:
 
 
 @fn
-def allocate_at(memory: MemoryMap, context: BootContext, base: u64, size: u64) -> None:
+def allocate_at(memory: MemoryMap, context: BootContext, base: u64, size: u64, purpose: span[u8]) -> None:
     """Take exactly the `size` bytes at `base`, or raise an error that says what is in the way."""
     if not is_ram(memory, base, size):
-        raise BootError(f"{size:#x} bytes at {base:#x} are not all RAM")
+        raise BootError(f"{purpose} needs {size:#x} bytes at {base:#x}: they are not all RAM")
     obstacle = lowest_obstacle(context, base, size)
     if obstacle != NOWHERE:
-        raise BootError(f"{size:#x} bytes at {base:#x} are not free: {obstacle:#x} is taken")
+        raise BootError(f"{purpose} needs {size:#x} bytes at {base:#x}: {obstacle:#x} is taken")
     reserve(context, base, size)
 
 

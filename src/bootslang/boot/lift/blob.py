@@ -36,7 +36,7 @@ class Reader(Struct):
         """Read and check the chunk table of a blob that is not empty; `close` gives its memory back."""
         self.name = name
         size = table_bytes(record)
-        table = span[u8](usize(allocate(size, memory, context)), usize(size))
+        table = span[u8](usize(allocate(text("a table of chunks"), size, memory, context)), usize(size))
         self.source.read(record.table, size, table.address)
         self.chunks = check_table(record, table, self.source.size)
         self.source.read_ahead(end_if_contiguous(self.chunks))
@@ -92,7 +92,7 @@ class Reader(Struct):
         """Make sure of `size` bytes of staging memory."""
         if len(self.staging) < size:
             self.release_staging(context)
-            self.staging = span[u8](usize(allocate(size, memory, context)), usize(size))
+            self.staging = span[u8](usize(allocate(text("unpacking"), size, memory, context)), usize(size))
 
     @fn
     def release_staging(self, context: BootContext) -> None:
@@ -103,9 +103,9 @@ class Reader(Struct):
 
 
 @fn
-def allocate(size: u64, memory: MemoryMap, context: BootContext) -> u64:
+def allocate(purpose: span[u8], size: u64, memory: MemoryMap, context: BootContext) -> u64:
     """Take memory that this CPU's code can write in either width, outside all that the payload needs."""
-    zone = Zone(lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE)
+    zone = Zone(purpose=purpose, lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE)
     return allocator.allocate(memory, context, size, zone)
 
 

@@ -28,6 +28,7 @@ from bootslang.slang import (
     offsetof,
     sizeof,
     span,
+    text,
     u8,
     u16,
     u32,
@@ -193,7 +194,7 @@ def place(image: BzImage, memory: MemoryMap, context: BootContext) -> None:
     """
     image.load = image.preferred
     if not image.relocatable or allocator.is_free(memory, context, image.preferred, image.init_size):
-        allocator.allocate_at(memory, context, image.preferred, image.init_size)
+        allocator.allocate_at(memory, context, image.preferred, image.init_size, text("the kernel"))
     else:
         place_elsewhere(image, memory, context)
     image.header.code32_start = u32(image.load)
@@ -202,7 +203,7 @@ def place(image: BzImage, memory: MemoryMap, context: BootContext) -> None:
 @fn
 def place_elsewhere(image: BzImage, memory: MemoryMap, context: BootContext) -> None:
     """Take any aligned place above the preferred one; at worst with the least alignment that the kernel bears."""
-    zone = Zone(lowest=image.preferred, highest=FOUR_GIB, alignment=image.alignment)
+    zone = Zone(purpose=text("the kernel"), lowest=image.preferred, highest=FOUR_GIB, alignment=image.alignment)
     least = least_alignment(image)
     if least < image.alignment and allocator.find(memory, context, image.init_size, zone) == allocator.NOWHERE:
         zone.alignment = least

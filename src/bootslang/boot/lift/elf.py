@@ -22,6 +22,7 @@ from bootslang.slang import (
     length,
     sizeof,
     span,
+    text,
     u8,
     u16,
     u32,
@@ -275,14 +276,14 @@ def check_kernel(elf: ElfKernel) -> None:
 def place(elf: ElfKernel, memory: MemoryMap, context: BootContext) -> None:
     """Reserve the kernel's memory where it wants to be or, where Linux can be moved, elsewhere above that place."""
     if elf.bits == 32:
-        allocator.allocate_at(memory, context, elf.low, elf.high + SLACK - elf.low)
+        allocator.allocate_at(memory, context, elf.low, elf.high + SLACK - elf.low, text("the kernel"))
         return
     base = elf.low // SHIFT_STEP * SHIFT_STEP
     size = elf.high + SLACK - base
     if allocator.is_free(memory, context, base, size):
-        allocator.allocate_at(memory, context, base, size)
+        allocator.allocate_at(memory, context, base, size, text("the kernel"))
     else:
-        zone = Zone(lowest=base, highest=FOUR_GIB, alignment=SHIFT_STEP)
+        zone = Zone(purpose=text("the kernel"), lowest=base, highest=FOUR_GIB, alignment=SHIFT_STEP)
         elf.shift = allocator.allocate(memory, context, size, zone) - base
 
 

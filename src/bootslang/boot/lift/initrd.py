@@ -8,7 +8,7 @@ from bootslang.boot.lift import allocator
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.limits import ADDRESS_END, FOUR_GIB, ONE_MIB, PAGE
 from bootslang.boot.lift.memory_map import MemoryMap
-from bootslang.slang import checked, compile_for, fn, u64
+from bootslang.slang import checked, compile_for, fn, text, u64
 
 compile_for("protected32", "long64")
 
@@ -36,8 +36,8 @@ def total_bytes(manifest: Manifest) -> u64:
 @fn
 def place(total: u64, limit: u64, may_lie_high: bool, memory: MemoryMap, context: BootContext) -> u64:
     """Reserve `total` bytes, as high as possible below `limit`; above 4 GiB if there is no room and it is allowed."""
-    low = Zone(lowest=ONE_MIB, highest=limit, alignment=PAGE)
+    low = Zone(purpose=text("the initrd"), lowest=ONE_MIB, highest=limit, alignment=PAGE)
     if may_lie_high and allocator.find(memory, context, total, low) == allocator.NOWHERE:
-        high = Zone(lowest=FOUR_GIB, highest=ADDRESS_END, alignment=PAGE)
+        high = Zone(purpose=text("the initrd"), lowest=FOUR_GIB, highest=ADDRESS_END, alignment=PAGE)
         return allocator.allocate(memory, context, total, high)
     return allocator.allocate(memory, context, total, low)

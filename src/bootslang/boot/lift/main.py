@@ -115,7 +115,7 @@ def read_kernel_head(record: BlobRecord, context: BootContext) -> None:
     size = usize(reader.chunks[0].unpacked)
     if size > kernel.MAX_HEAD_BYTES:
         raise BootError(f"the kernel's first chunk has {size} bytes: {kernel.MAX_HEAD_BYTES} are handled")
-    place = blob.allocate(size, memory, context)
+    place = blob.allocate(text("the kernel's first chunk"), size, memory, context)
     reader.read_chunk(0, place, memory, context)
     head = span[u8](usize(place), size)
     kernel.read_head(payload, record.kind, head, record.size)
@@ -162,7 +162,7 @@ def make_zero_page(context: BootContext) -> ZeroPage:
     extra = len(ranges) - min(len(ranges), zero_page.MAX_E820)
     extra_bytes = extra * sizeof(MemoryRange)
     room = zero_page.setup_data_bytes(random_seed.SEED_BYTES) + zero_page.setup_data_bytes(extra_bytes)
-    place = usize(blob.allocate(PAGE + room, memory, context))
+    place = usize(blob.allocate(text("the zero page"), PAGE + room, memory, context))
     span[u8](place, PAGE + room).fill(0)
     page = ZeroPage.at(place)
     if context.door == DOOR_BIOS:
@@ -203,7 +203,7 @@ def place_command_line(manifest: Manifest, context: BootContext) -> u64:
     if size > limit:
         raise BootError(f"the command line has {size} characters, and this kernel takes {limit}")
     room = max(size + 1, LEAST_COMMAND_LINE_ROOM)
-    place = blob.allocate(room, memory, context)
+    place = blob.allocate(text("the command line"), room, memory, context)
     span[u8](usize(place), usize(room)).fill(0)
     return place
 

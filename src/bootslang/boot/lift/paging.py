@@ -12,7 +12,7 @@ from bootslang.boot.lift import allocator
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.limits import FOUR_GIB, ONE_MIB
 from bootslang.boot.lift.memory_map import MemoryMap
-from bootslang.slang import BootError, compile_for, fn, read_cr3, span, target, u32, u64, usize, write_cr3
+from bootslang.slang import BootError, compile_for, fn, read_cr3, span, target, text, u32, u64, usize, write_cr3
 
 compile_for("protected32", "long64")
 
@@ -80,7 +80,7 @@ def new_table(memory: MemoryMap, context: BootContext) -> u64:
         place: u64 = next_table
         next_table += TABLE_BYTES
     else:
-        zone = Zone(lowest=ONE_MIB, highest=FOUR_GIB, alignment=TABLE_BYTES)
+        zone = Zone(purpose=text("page tables"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=TABLE_BYTES)
         place = allocator.allocate(memory, context, TABLE_BYTES, zone)
     table_at(usize(place)).fill(0)
     return place
