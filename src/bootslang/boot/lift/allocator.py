@@ -48,7 +48,8 @@ def allocate(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> 
             )
         raise BootError(
             f"not enough memory for {zone.purpose}: {round_up_kib(size)} KiB are needed "
-            f"between {zone.lowest:#x} and {zone.highest:#x}, the largest free piece has {largest // KIB} KiB, {round_up_kib(size - largest)} KiB are missing"
+            f"between {zone.lowest:#x} and {zone.highest:#x}, "
+            f"the largest free piece has {largest // KIB} KiB, {round_up_kib(size - largest)} KiB are missing"
         )
     reserve(context, place, size)
     return place
