@@ -36,6 +36,11 @@ def link(request: LinkRequest) -> Image:
     kept = [section for loaded in objects for section in loaded.sections if section in reached]
     layout = place(request, kept, names)
     check(request, layout)
+    if layout.memory_end > 1 << width(objects[0]):
+        raise LinkError(
+            f"{request.name} lies from {layout.base:#x} to {layout.memory_end:#x}, "
+            f"beyond what {width(objects[0])}-bit code can reach"
+        )
     entry = entry_address(request, objects, names, layout)
     relocator = Relocator(request, layout, names)
     data, relocations = relocator.image()
@@ -98,7 +103,9 @@ def entry_address(request: LinkRequest, objects: Sequence[LoadedObject], names: 
         return layout.address_of(symbol) or 0
     starts = [output.address for output in layout.sections if output.name == ".start"]
     if not starts and not layout.sections:
-        raise LinkError(f"{request.name}: it has neither an entry nor a section called .start, so nothing is in it")
+        raise LinkError(
+            f"{request.name}: it has neither an entry nor a section called .start or .header, so nothing is in it"
+        )
     return starts[0] if starts else layout.base
 
 

@@ -39,6 +39,8 @@ STT_FUNC: Final = 2
 STT_SECTION: Final = 3
 
 MACHINES: Final = {("EM_386", 32): EM_386, ("EM_X86_64", 64): EM_X86_64}
+MOST_ALIGNMENT: Final = 1 << 21
+"""A large page: nothing needs more, and a damaged number would make an image of gigabytes."""
 TABLES: Final = ("SHT_NULL", "SHT_SYMTAB", "SHT_STRTAB", "SHT_REL", "SHT_RELA", "SHT_GROUP")
 """Sections that describe others. All the rest belongs to the program."""
 
@@ -127,7 +129,7 @@ def read_object(file: ObjectFile, image: str) -> LoadedObject:
         if machine is None or elf["e_type"] != "ET_REL":
             raise LinkError(f"{image}: {file.name} is not a relocatable object for i386 or x86-64")
         return Reader(file, image, elf, machine).read()
-    except (ELFError, struct.error, IndexError, UnicodeDecodeError) as error:
+    except (ELFError, struct.error, LookupError, ValueError, OverflowError) as error:
         raise LinkError(f"{image}: {file.name} is not an ELF object, or is damaged") from error
 
 
@@ -166,6 +168,8 @@ class Reader:
 
     def read_section(self, name: str, header: Container) -> Section:
         """One section with its bytes; of zero-filled data there are none."""
+        if header["sh_addralign"] > MOST_ALIGNMENT or header["sh_addralign"] & (header["sh_addralign"] - 1):
+            raise ValueError(header["sh_addralign"])
         kind = {"SHT_NOTE": SHT_NOTE, "SHT_NOBITS": SHT_NOBITS}.get(str(header["sh_type"]), SHT_PROGBITS)
         return Section(
             object=self.file.name,
@@ -207,14 +211,16 @@ class Reader:
     def read_relocations(self, header: Container, section: Section) -> Iterator[Relocation]:
         """The relocations of `section`. On i386 the addend stands in the place that is to be filled."""
         data = self.table(header)
-        if str(header["sh_type"]) == "SHT_RELA":
-            for offset, info, addend in struct.iter_unpack("<QQq", data):
-                yield Relocation(offset, self.kind(info & 0xFFFFFFFF, section), self.symbols[info >> 32], addend)
-            return
-        for offset, info in struct.iter_unpack("<II", data):
-            kind = self.kind(info & 0xFF, section)
-            addend = int.from_bytes(section.data[offset : offset + kind.size], "little", signed=True)
-            yield Relocation(offset, kind, self.symbols[info >> 8], addend)
+        with_addend = str(header["sh_type"]) == "SHT_RELA"
+        for offset, info, *addend in struct.iter_unpack("<QQq" if with_addend else "<II", data):
+            symbol, number = (info >> 32, info & 0xFFFFFFFF) if with_addend else (info >> 8, info & 0xFF)
+            kind = self.kind(number, section)
+            place = section.data[offset : offset + kind.size]
+            if len(place) != kind.size:
+                raise ValueError(offset)
+            yield Relocation(
+                offset, kind, self.symbols[symbol], *(addend or [int.from_bytes(place, "little", signed=True)])
+            )
 
     def kind(self, number: int, section: Section) -> RelocationKind:
         """The relocation kind with this number."""
