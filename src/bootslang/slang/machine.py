@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Self, TypedDict
 
 REGISTER_NAMES = {
     "a": ("rax", "eax", "ax", "al", "ah"),
@@ -120,3 +120,20 @@ class FakeMachine:
     def assembly(self, code: str, registers: dict[str, int]) -> dict[str, int]:
         """Stand in for a piece of assembly: its text and the registers that go in; return those that come out."""
         raise NotImplementedError(f"the code runs assembly: {code.strip()!r} with {registers}")
+
+    def __enter__(self) -> Self:
+        """Put this machine in force for the calls inside."""
+        IN_FORCE.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Put the machine before this one in force again."""
+        IN_FORCE.pop()
+
+
+IN_FORCE: list[FakeMachine] = [FakeMachine()]
+
+
+def in_force() -> FakeMachine:
+    """The machine that native slang code sees."""
+    return IN_FORCE[-1]

@@ -6,15 +6,11 @@ Constants of boot code are made of them at import, and tests lend them to slang 
 from __future__ import annotations
 
 import ctypes
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from bootslang.slang import types, words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HOST_POINTER_BYTES = 8
 S = TypeVar("S", bound=words.Struct)
@@ -70,7 +66,8 @@ class View:
         return types.Cell(types.U8) if generic is None else types.cell_of(generic.__args__[0], HOST_POINTER_BYTES)
 
     def count(self, owner: words.span[Any]) -> int:
-        return len(self.memory) // types.size_of(self.element(owner).type, HOST_POINTER_BYTES)
+        size = types.size_of(self.element(owner).type, HOST_POINTER_BYTES)
+        return len(self.memory) // size
 
     def get(self, owner: words.span[Any], index: int | slice) -> object:
         cell = self.element(owner)
@@ -122,6 +119,12 @@ def bytes_of(value: words.span[Any]) -> memoryview:
     if isinstance(view, ArrayView):
         view.materialise(value)
     return view.memory
+
+
+def generic_element(value: words.span[Any], pointer_bytes: int) -> types.Cell:
+    """The element of an array or a span, as a target sees it."""
+    generic = getattr(value, "__orig_class__", None)
+    return types.Cell(types.U8) if generic is None else types.cell_of(generic.__args__[0], pointer_bytes)
 
 
 def lend(source: words.Bytes | int, count: int) -> View:

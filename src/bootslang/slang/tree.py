@@ -135,11 +135,12 @@ class SpanAddress(Expression):
 
 
 @dataclass
-class CheckedIndex(Expression):
-    """`index`, after a check that it is below `count`."""
+class CheckedElement(Expression):
+    """The address of a span's element, after a check that `index` is below its length."""
 
+    span: Expression
     index: Expression
-    count: Expression
+    size: int
 
 
 @dataclass
@@ -360,6 +361,8 @@ class ForRange(Statement):
     step: int
     body: list[Statement]
     orelse: list[Statement]
+    backwards: bool
+    """Count from `start`, exclusive, down to `stop`, inclusive."""
 
 
 @dataclass

@@ -1,0 +1,100 @@
+"""Inline assembly: registers in and out, constants and symbols in the text."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from bootslang.slang import tree, types, words
+from bootslang.slang.check.expressions import Expressions
+from bootslang.slang.check.scope import Comptime, Problem
+from bootslang.slang.function import Function
+from bootslang.slang.machine import REGISTER_NAMES
+
+FLAGS = {"carry": "c", "zero": "z"}
+WIDTHS = (types.U64, types.U32, types.U16, types.U8, types.U8)
+REGISTER_TYPES: dict[str, types.IntType] = {
+    name: kind for names in REGISTER_NAMES.values() for name, kind in zip(names[-len(WIDTHS) :], WIDTHS, strict=False)
+}
+FAMILIES = {name: family for family, names in REGISTER_NAMES.items() for name in names}
+
+
+class Assemblies(Expressions):
+    """`asm(…)`."""
+
+    def asm(self, node: ast.Call) -> tree.Expression:
+        """Assembly whose result nobody reads."""
+        return self.assemble(node, [])
+
+    def assemble(self, node: ast.Call, outputs: list[tuple[str, ast.AST]]) -> tree.Assembly:
+        """Assembly of which the named registers are read afterwards."""
+        if len(node.args) != 1:
+            raise Problem(node, "asm takes its text, then registers by name", 'asm("int 0x13", ah=0x42)')
+        code = self.assembly_text(node.args[0])
+        inputs: dict[str, tree.Expression] = {}
+        clobbers: list[str] = []
+        for keyword in node.keywords:
+            if keyword.arg == "clobbers":
+                clobbers = str(self.constant(keyword.value, "the list of clobbers")).split()
+            else:
+                self.assembly_input(keyword, inputs)
+        for name, place in outputs:
+            if name not in REGISTER_TYPES and name not in FLAGS:
+                raise Problem(place, f"{name} is no register", "eax, ax, al, ah, … or the flags carry and zero")
+            self.check_width(name, place)
+        names = list(dict.fromkeys(name for name, _ in outputs))
+        kinds = tuple(types.BOOL if name in FLAGS else REGISTER_TYPES[name] for name in names)
+        return tree.Assembly(self.location(node), types.TupleType(kinds), code, inputs, names, clobbers)
+
+    def assembly_input(self, keyword: ast.keyword, inputs: dict[str, tree.Expression]) -> None:
+        name = keyword.arg or ""
+        if name not in REGISTER_TYPES:
+            raise Problem(keyword.value, f"{name} is no register that asm can fill", "eax, bx, cl, rsi, …")
+        self.check_width(name, keyword.value)
+        kind = REGISTER_TYPES[name]
+        value = self.expression(keyword.value)
+        if isinstance(value, Comptime) or not isinstance(value.type, types.PtrType):
+            value = self.register_value(value, kind, keyword.value)
+        else:
+            value = tree.Convert(value.location, self.usize, value)
+        inputs[name] = value
+
+    def register_value(self, value: tree.Expression, kind: types.IntType, node: ast.AST) -> tree.Expression:
+        """A register takes a number of its width; a usize of as many bits as the register fits as well."""
+        value = self.runtime(value, node, kind)
+        if value.type == self.usize and self.usize.bits == kind.bits:
+            return tree.Convert(value.location, kind, value)
+        return self.coerce(value, kind, node)
+
+    def check_width(self, name: str, node: ast.AST) -> None:
+        if name in REGISTER_TYPES and REGISTER_TYPES[name].bits == 64 and self.around.bits != 64:
+            raise Problem(node, f"{name} is a register of 64-bit mode", f"this is compiled for {self.around.target}")
+
+    def assembly_text(self, node: ast.expr) -> list[str | tree.Variable | Function]:
+        if not isinstance(node, ast.JoinedStr):
+            return [str(self.constant(node, "the assembly text"))]
+        parts: list[str | tree.Variable | Function] = []
+        for piece in node.values:
+            if isinstance(piece, ast.Constant):
+                parts.append(str(piece.value))
+            elif isinstance(piece, ast.FormattedValue):
+                parts.append(self.assembly_piece(piece.value))
+        return parts
+
+    def assembly_piece(self, node: ast.expr) -> str | tree.Variable | Function:
+        found = self.expression(node)
+        if isinstance(found, tree.VariableAddress):
+            return found.variable
+        if isinstance(found, tree.Load) and isinstance(found.place.address, tree.VariableAddress):
+            return found.place.address.variable
+        if not isinstance(found, Comptime):
+            raise Problem(
+                node, "assembly text holds constants, functions and module-level variables", "pass values in registers"
+            )
+        value: Any = found.value
+        if isinstance(value, Function):
+            self.around.want(value)
+            return value
+        if isinstance(value, (words.array, words.Struct)) or callable(value):
+            raise Problem(node, "this has no symbol", "name a function marked @fn or a module-level variable")
+        return str(value)

@@ -1,0 +1,493 @@
+"""Calls: functions, conversions, constructors, Python's built-in words, intrinsics."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import types as python_types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from bootslang.slang import intrinsics, tree, types, words
+from bootslang.slang.check.assembly import Assemblies
+from bootslang.slang.check.scope import Comptime, Problem, signature_of
+from bootslang.slang.function import Function
+from bootslang.slang.source import definition_of
+
+MACHINE: dict[Any, tuple[tuple[str, ...], str]] = {
+    intrinsics.inb: (("u16",), "u8"),
+    intrinsics.inw: (("u16",), "u16"),
+    intrinsics.inl: (("u16",), "u32"),
+    intrinsics.outb: (("u16", "u8"), "None"),
+    intrinsics.outw: (("u16", "u16"), "None"),
+    intrinsics.outl: (("u16", "u32"), "None"),
+    intrinsics.read_tsc: ((), "u64"),
+    intrinsics.read_msr: (("u32",), "u64"),
+    intrinsics.write_msr: (("u32", "u64"), "None"),
+    intrinsics.read_cr0: ((), "usize"),
+    intrinsics.read_cr2: ((), "usize"),
+    intrinsics.read_cr3: ((), "usize"),
+    intrinsics.read_cr4: ((), "usize"),
+    intrinsics.write_cr0: (("usize",), "None"),
+    intrinsics.write_cr3: (("usize",), "None"),
+    intrinsics.write_cr4: (("usize",), "None"),
+    intrinsics.pause: ((), "None"),
+    intrinsics.halt: ((), "NoReturn"),
+}
+"""Intrinsics whose arguments and results are plain: their types by name."""
+
+
+class Calls(Assemblies):
+    """Everything with parentheses."""
+
+    def call(self, node: ast.Call) -> tree.Expression:
+        if isinstance(node.func, ast.Attribute):
+            method = self.method(node, node.func)
+            if method is not None:
+                return method
+        callee = self.expression(node.func)
+        if not isinstance(callee, Comptime):
+            return self.call_pointer(node, callee)
+        value = callee.value
+        if isinstance(value, Function):
+            return self.call_function(node, value, [])
+        special = self.special(value)
+        if special is not None:
+            return special(node)
+        if value in MACHINE:
+            return self.machine_intrinsic(node, value)
+        if isinstance(value, type):
+            return self.call_type(node, value)
+        if typing.get_origin(value) in {words.span, words.ptr, words.array}:
+            return self.call_generic(node, value)
+        return self.compile_time_call(node, value)
+
+    def special(self, value: object) -> Callable[[ast.Call], tree.Expression] | None:
+        """Words with a meaning of their own."""
+        table: dict[object, Callable[[ast.Call], tree.Expression]] = {
+            len: self.length_of,
+            min: self.least_or_most,
+            max: self.least_or_most,
+            abs: self.absolute,
+            ord: self.compile_time_builtin,
+            words.sizeof: self.sizeof,
+            words.offsetof: self.offsetof,
+            words.address: self.address,
+            words.offset: self.offset,
+            words.cast: self.cast,
+            words.linked: self.linked,
+            intrinsics.asm: self.asm,
+            intrinsics.text: self.text,
+            intrinsics.checked: self.checked,
+            intrinsics.cpuid: self.cpuid,
+            intrinsics.rotate_left: self.rotate,
+            intrinsics.rotate_right: self.rotate,
+            print: self.misplaced_print,
+        }
+        try:
+            return table.get(value)
+        except TypeError:
+            return None
+
+    # Functions
+
+    def call_function(self, node: ast.Call, function: Function, first: list[tree.Expression]) -> tree.Expression:
+        self.around.want(function)
+        parameters, result = signature_of(function, self.around, node)
+        given: dict[str, tree.Expression] = {name: value for (name, _), value in zip(parameters, first, strict=False)}
+        rest = parameters[len(first) :]
+        if len(node.args) > len(rest):
+            self.wrong_count(node, function, len(rest))
+        for (name, kind), argument in zip(rest, node.args, strict=False):
+            given[name] = self.value(argument, kind)
+        by_name = dict(parameters)
+        for keyword in node.keywords:
+            if keyword.arg is None or keyword.arg not in by_name or keyword.arg in given:
+                raise Problem(keyword.value, f"{function.__name__} has no parameter {keyword.arg} left to fill")
+            given[keyword.arg] = self.value(keyword.value, by_name[keyword.arg])
+        defaults = self.defaults(function)
+        for name, kind in parameters:
+            if name not in given and name in defaults:
+                given[name] = self.coerce(self.comptime(defaults[name], node), kind, node)
+            elif name not in given:
+                self.wrong_count(node, function, len(rest))
+        return tree.Call(self.location(node), result, function, [given[name] for name, _ in parameters])
+
+    def defaults(self, function: Function) -> dict[str, object]:
+        arguments = definition_of(function)[1].args
+        positional: tuple[object, ...] = function.python.__defaults__ or ()
+        names = [argument.arg for argument in arguments.args]
+        found: dict[str, object] = dict(zip(names[len(names) - len(positional) :], positional, strict=True))
+        found.update(function.python.__kwdefaults__ or {})
+        return found
+
+    def wrong_count(self, node: ast.Call, function: Function, count: int) -> None:
+        given = len(node.args) + len(node.keywords)
+        plural = "argument" if count == 1 else "arguments"
+        raise Problem(node, f"{function.__name__} takes {count} {plural}, {given} given")
+
+    def call_pointer(self, node: ast.Call, callee: tree.Expression) -> tree.Expression:
+        if not isinstance(callee.type, types.FunctionType):
+            raise Problem(node.func, f"{callee.type} cannot be called", "only functions and Callable values can")
+        kinds = callee.type.parameters
+        if len(node.args) != len(kinds) or node.keywords:
+            raise Problem(node, f"{callee.type} takes {len(kinds)} arguments, {len(node.args)} given")
+        arguments = [self.value(argument, kind) for argument, kind in zip(node.args, kinds, strict=True)]
+        return tree.CallPointer(self.location(node), callee.type.result, callee, arguments)
+
+    def method(self, node: ast.Call, name: ast.Attribute) -> tree.Expression | None:
+        """Methods of structs, spans and pointers; None where the attribute is something else."""
+        if isinstance(name.value, ast.Name) and name.value.id in self.assembly_results:
+            return None
+        base = self.expression(name.value)
+        if isinstance(base, Comptime):
+            value = base.value
+            if isinstance(value, type) and issubclass(value, words.Struct) and name.attr in {"of", "at", "zeroed"}:
+                return self.struct_method(node, value, name.attr)
+            return None
+        match base.type:
+            case types.StructType(python):
+                found = getattr(python, name.attr, None)
+                if isinstance(found, Function):
+                    return self.call_function(node, found, [base])
+                return None
+            case types.SpanType() | types.ArrayType() if name.attr in {"cast", "fill"}:
+                return self.span_method(node, name.attr, base)
+            case types.PtrType() if name.attr in {"cast", "span"}:
+                return self.pointer_method(node, name.attr, base)
+            case _:
+                return None
+
+    def arguments(self, node: ast.Call, count: int, what: str) -> list[ast.expr]:
+        if len(node.args) != count or node.keywords:
+            plural = "argument" if count == 1 else "arguments"
+            raise Problem(node, f"{what} takes {count} {plural}, {len(node.args) + len(node.keywords)} given")
+        return node.args
+
+    def struct_method(self, node: ast.Call, struct: type[words.Struct], name: str) -> tree.Expression:
+        kind = types.StructType(struct)
+        self.size_of(kind, node)
+        if name == "zeroed":
+            self.arguments(node, 0, f"{kind}.zeroed")
+            return tree.MakeStruct(self.location(node), kind, [])
+        (argument,) = self.arguments(node, 1, f"{kind}.{name}")
+        value = self.expression(argument)
+        if name == "at":
+            if isinstance(value.type, types.PtrType) and not isinstance(value, Comptime):
+                return tree.Convert(self.location(node), kind, value)
+            return tree.Convert(self.location(node), kind, self.coerce(value, self.usize, argument))
+        value = self.as_span(self.runtime(value, argument), argument)
+        assert isinstance(value.type, types.SpanType)
+        element = self.size_of(value.type.element.type, argument)
+        return tree.Overlay(self.location(node), kind, value, element)
+
+    def as_span(self, value: tree.Expression, node: ast.AST) -> tree.Expression:
+        if isinstance(value.type, types.ArrayType):
+            return self.coerce(value, types.SpanType(value.type.element), node)
+        if not isinstance(value.type, types.SpanType):
+            raise Problem(node, f"this is {value.type}, and a span is needed", "span[u8](address, count) makes one")
+        return value
+
+    def span_method(self, node: ast.Call, name: str, base: tree.Expression) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, f"span.{name}")
+        base = self.as_span(base, node)
+        assert isinstance(base.type, types.SpanType)
+        old = base.type.element
+        if name == "fill":
+            value = self.value(argument, old.type)
+            return tree.Intrinsic(self.location(node), types.NONE, "fill", [base, value])
+        cell = self.cell(self.constant(argument, "the type"), argument)
+        kind = types.SpanType(cell)
+        return tree.SpanCast(
+            self.location(node), kind, base, self.size_of(old.type, node), self.size_of(cell.type, node)
+        )
+
+    def pointer_method(self, node: ast.Call, name: str, base: tree.Expression) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, f"ptr.{name}")
+        assert isinstance(base.type, types.PtrType)
+        if name == "cast":
+            cell = self.cell(self.constant(argument, "the type"), argument)
+            return tree.Convert(self.location(node), types.PtrType(cell), base)
+        count = self.value(argument, self.usize)
+        return tree.SpanMake(self.location(node), types.SpanType(base.type.element), base, count)
+
+    # Types that are called
+
+    def call_type(self, node: ast.Call, value: type) -> tree.Expression:
+        if issubclass(value, words.Struct):
+            return self.construct(node, value)
+        if value is words.BootError:
+            raise Problem(node, "a BootError is only raised", 'write raise BootError("…")')
+        if value in {range, enumerate, reversed, zip}:
+            raise Problem(node, f"{value.__name__} stands in a for loop only", "for i in range(…):")
+        if value is bool:
+            (argument,) = self.arguments(node, 1, "bool")
+            return self.truth(self.expression(argument), argument)
+        if value is int:
+            raise Problem(node, "int has no width", "write u32(…), u64(…) or another machine integer")
+        try:
+            kind = types.kind_of(value, self.around.pointer_bytes)
+        except types.TypeProblem:
+            return self.compile_time_call(node, value)
+        (argument,) = self.arguments(node, 1, str(kind))
+        return self.convert(node, kind, self.expression(argument))
+
+    def convert(self, node: ast.AST, kind: types.Type, value: tree.Expression) -> tree.Expression:
+        """`u8(x)`: an explicit conversion between integers; constants wrap."""
+        assert isinstance(kind, types.IntType)
+        if isinstance(value, Comptime) and isinstance(value.value, int):
+            wrapped = value.value & ((1 << kind.bits) - 1)
+            if kind.signed and wrapped >> (kind.bits - 1):
+                wrapped -= 1 << kind.bits
+            return tree.Constant(self.location(node), kind, wrapped)
+        value = self.runtime(value, node)
+        if not isinstance(value.type, (types.IntType, types.BoolType)):
+            raise Problem(node, f"{value.type} is no number", self.conversion_hint(value.type, kind))
+        return value if value.type == kind else tree.Convert(self.location(node), kind, value)
+
+    def construct(self, node: ast.Call, struct: type[words.Struct]) -> tree.Expression:
+        kind = types.StructType(struct)
+        self.size_of(kind, node)
+        fields = types.layout_of(struct, self.around.pointer_bytes).fields
+        given: dict[str, tree.Expression] = {}
+        if node.args:
+            raise Problem(node.args[0], f"the fields of {kind} are given by name", f"{kind}({next(iter(fields))}=…)")
+        for keyword in node.keywords:
+            field = fields.get(keyword.arg or "")
+            if field is None:
+                raise Problem(keyword.value, f"{kind} has no field {keyword.arg}", f"it has {', '.join(fields)}")
+            given[field.name] = self.value(keyword.value, field.cell.type)
+        stores: list[tuple[types.Field, tree.Expression]] = []
+        missing = [f.name for f in fields.values() if f.name not in given and not f.has_default]
+        if missing:
+            raise Problem(
+                node, f"{kind} needs {', '.join(missing)}", f"give every field, or start with {kind}.zeroed()"
+            )
+        for field in fields.values():
+            if field.name in given:
+                stores.append((field, given[field.name]))
+            elif field.default not in {None, 0}:
+                stores.append((field, self.coerce(self.comptime(field.default, node), field.cell.type, node)))
+        return tree.MakeStruct(self.location(node), kind, stores)
+
+    def call_generic(self, node: ast.Call, generic: Any) -> tree.Expression:
+        origin = typing.get_origin(generic)
+        cell = self.cell(typing.get_args(generic)[0], node)
+        if origin is words.array:
+            return self.local_array(node, cell)
+        if origin is words.ptr:
+            (argument,) = self.arguments(node, 1, "ptr")
+            return tree.Convert(self.location(node), types.PtrType(cell), self.address_value(argument))
+        first, second = self.arguments(node, 2, f"span[{cell}]")
+        count = self.value(second, self.usize)
+        return tree.SpanMake(self.location(node), types.SpanType(cell), self.address_value(first), count)
+
+    def address_value(self, node: ast.expr) -> tree.Expression:
+        """A number or a pointer that is to be an address."""
+        value = self.expression(node)
+        if not isinstance(value, Comptime) and isinstance(value.type, types.PtrType):
+            return value
+        return self.coerce(value, self.usize, node)
+
+    def local_array(self, node: ast.Call, cell: types.Cell) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, f"array[{cell}]")
+        found = self.constant(argument, "the number of elements")
+        if isinstance(found, int):
+            self.size_of(cell.type, node)
+            return tree.MakeArray(self.location(node), types.ArrayType(cell, found))
+        python = words.array[self.evaluate_generic(node)](found)
+        data = self.anonymous(python, node)
+        assert isinstance(data, tree.VariableAddress)
+        return tree.MakeArray(self.location(node), data.type, data.variable)
+
+    def evaluate_generic(self, node: ast.Call) -> Any:
+        return typing.get_args(self.constant(node.func, "the array's type"))[0]
+
+    def compile_time_call(self, node: ast.Call, value: Any) -> tree.Expression:
+        """Any other Python function: run now, if all that it is given is known now."""
+        shown = getattr(value, "__name__", repr(value))
+        if not callable(value):
+            raise Problem(node.func, f"{shown} cannot be called")
+        arguments = [self.expression(argument) for argument in node.args]
+        keywords = {keyword.arg or "": self.expression(keyword.value) for keyword in node.keywords}
+        if not all(isinstance(argument, Comptime) for argument in [*arguments, *keywords.values()]):
+            hint = "mark it @fn" if isinstance(value, python_types.FunctionType) else "see docs/slang.md"
+            raise Problem(node, f"{shown} is a Python function, and its arguments are not known at compile time", hint)
+        try:
+            result = value(
+                *(argument.value for argument in arguments if isinstance(argument, Comptime)),
+                **{name: item.value for name, item in keywords.items() if isinstance(item, Comptime)},
+            )
+        except Exception as error:  # noqa: BLE001 - the user's own function
+            raise Problem(node, f"{shown} failed at compile time: {type(error).__name__}: {error}") from None
+        return self.comptime(result, node)
+
+    def compile_time_builtin(self, node: ast.Call) -> tree.Expression:
+        return self.compile_time_call(node, getattr(builtins, node.func.id if isinstance(node.func, ast.Name) else ""))
+
+    # Python's words
+
+    def length_of(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "len")
+        value = self.expression(argument)
+        if isinstance(value, Comptime):
+            return self.compile_time_call(node, len)
+        if isinstance(value.type, types.ArrayType):
+            return self.comptime(value.type.count, node)
+        if not isinstance(value.type, types.SpanType):
+            raise Problem(argument, f"{value.type} has no length", "sizeof(…) is its size in bytes")
+        return tree.SpanLength(self.location(node), self.usize, value)
+
+    def least_or_most(self, node: ast.Call) -> tree.Expression:
+        name = node.func.id if isinstance(node.func, ast.Name) else "min"
+        values = [self.expression(argument) for argument in node.args]
+        if len(values) < 2 or node.keywords:
+            raise Problem(node, f"{name} takes two numbers or more", "a loop finds that of a span")
+        if all(isinstance(value, Comptime) for value in values):
+            return self.compile_time_call(node, getattr(builtins, name))
+        found = values[0]
+        for value in values[1:]:
+            left, right = self.unify(found, value, node)
+            if not isinstance(left.type, types.IntType):
+                raise Problem(node, f"{name} takes integers, this is {left.type}")
+            found = tree.Intrinsic(self.location(node), left.type, name, [left, right])
+        return found
+
+    def absolute(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "abs")
+        value = self.expression(argument)
+        if isinstance(value, Comptime):
+            return self.compile_time_call(node, abs)
+        if not isinstance(value.type, types.IntType) or not value.type.signed:
+            raise Problem(argument, f"abs takes a signed integer, this is {value.type}")
+        return tree.Intrinsic(self.location(node), value.type, "abs", [value])
+
+    def misplaced_print(self, node: ast.Call) -> tree.Expression:
+        raise Problem(node, "print gives nothing back", "let it stand in a line of its own")
+
+    # Slang's words
+
+    def sizeof(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "sizeof")
+        found = self.expression(argument)
+        if isinstance(found, Comptime):
+            kind = self.cell(found.value, argument).type
+        else:
+            kind = found.type
+        return self.comptime(self.size_of(kind, argument), node)
+
+    def offsetof(self, node: ast.Call) -> tree.Expression:
+        struct, name = (self.constant(a, "what offsetof takes") for a in self.arguments(node, 2, "offsetof"))
+        fields = types.layout_of(struct, self.around.pointer_bytes).fields
+        if name not in fields:
+            raise Problem(node, f"{struct.__name__} has no field {name}", f"it has {', '.join(fields)}")
+        return self.comptime(fields[name].offset, node)
+
+    def place_of(self, node: ast.expr) -> tree.Expression:
+        """An expression that has an address: a struct, an array, a function, a field, an element, a variable."""
+        found = self.expression(node)
+        if isinstance(found, Comptime):
+            return self.runtime(found, node)
+        if isinstance(found, tree.Load):
+            return tree.AddressOf(found.location, types.PtrType(found.place.cell), found.place)
+        if isinstance(found.type, (types.StructType, types.ArrayType, types.PtrType, types.FunctionType)):
+            return found
+        if isinstance(found.type, types.SpanType):
+            return self.span_address(found)
+        raise Problem(node, "this has no address", "a struct, an array, a function, a field or an element has")
+
+    def address(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "address")
+        return tree.Convert(self.location(node), self.usize, self.place_of(argument))
+
+    def offset(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "offset")
+        number = tree.Convert(self.location(node), self.usize, self.place_of(argument))
+        return tree.Convert(self.location(node), types.U16, number)
+
+    def cast(self, node: ast.Call) -> tree.Expression:
+        first, second = self.arguments(node, 2, "cast")
+        try:
+            kind = types.kind_of(self.constant(first, "the type"), self.around.pointer_bytes)
+        except types.TypeProblem as problem:
+            raise Problem(first, problem.message, problem.hint) from None
+        value = self.expression(second)
+        if not isinstance(kind, (types.FunctionType, types.PtrType, types.StructType)):
+            raise Problem(first, f"cast makes pointers, {kind} is none", f"write {kind}(…)")
+        if isinstance(value, Comptime) and isinstance(value.value, int):
+            value = self.coerce(value, self.usize, second)
+        value = self.runtime(value, second)
+        if isinstance(value.type, types.IntType):
+            value = self.coerce(value, self.usize, second)
+        return tree.Convert(self.location(node), kind, value)
+
+    def linked(self, node: ast.Call) -> tree.Expression:
+        first, second = self.arguments(node, 2, "linked")
+        cell = self.cell(self.constant(first, "the element type"), first)
+        name = self.constant(second, "the name of the set")
+        kind = types.SpanType(cell)
+        start = tree.SymbolAddress(self.location(node), types.PtrType(cell), f"__start_set_{name}")
+        stop = tree.SymbolAddress(self.location(node), types.PtrType(cell), f"__stop_set_{name}")
+        begin = tree.Convert(self.location(node), self.usize, start)
+        end = tree.Convert(self.location(node), self.usize, stop)
+        length = tree.Binary(self.location(node), self.usize, "-", end, begin)
+        size = tree.Constant(self.location(node), self.usize, self.size_of(cell.type, node))
+        count = tree.Binary(self.location(node), self.usize, "//", length, size)
+        return tree.SpanMake(self.location(node), kind, start, count)
+
+    def text(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "text")
+        literal = self.constant(argument, "the text")
+        if not isinstance(literal, str):
+            raise Problem(argument, "text takes a string constant")
+        return tree.TextConstant(self.location(node), types.SpanType(types.Cell(types.U8)), literal.encode())
+
+    def checked(self, node: ast.Call) -> tree.Expression:
+        (argument,) = self.arguments(node, 1, "checked")
+        found = self.expression(argument)
+        if isinstance(found, Comptime):
+            return found
+        return self.check_inside(argument, found)
+
+    def check_inside(self, node: ast.AST, found: tree.Expression) -> tree.Expression:
+        """Mark every sum, difference and product of an expression as checked."""
+        if not isinstance(found, tree.Binary) or found.op not in {"+", "-", "*"}:
+            raise Problem(node, "checked takes a sum, a difference or a product", "write checked(a + b)")
+        self.mark_checked(found)
+        return found
+
+    def mark_checked(self, found: tree.Expression) -> None:
+        if isinstance(found, tree.Binary) and found.op in {"+", "-", "*"}:
+            found.checked = True
+            self.mark_checked(found.left)
+            self.mark_checked(found.right)
+        elif isinstance(found, tree.Convert):
+            self.mark_checked(found.operand)
+
+    def cpuid(self, node: ast.Call) -> tree.Expression:
+        if not 1 <= len(node.args) <= 2:
+            raise Problem(node, f"cpuid takes a leaf and perhaps a subleaf, {len(node.args)} arguments given")
+        arguments = [self.value(argument, types.U32) for argument in node.args]
+        if len(arguments) == 1:
+            arguments.append(tree.Constant(self.location(node), types.U32, 0))
+        return tree.Intrinsic(self.location(node), types.TupleType((types.U32,) * 4), "cpuid", arguments)
+
+    def rotate(self, node: ast.Call) -> tree.Expression:
+        name = node.func.id if isinstance(node.func, ast.Name) else "rotate_left"
+        first, second = self.arguments(node, 2, name)
+        value = self.value(first)
+        if not isinstance(value.type, types.IntType) or value.type.signed:
+            raise Problem(first, f"{name} takes an unsigned integer, this is {value.type}")
+        count = self.convert(second, value.type, self.expression(second))
+        return tree.Intrinsic(self.location(node), value.type, name, [value, count])
+
+    def machine_intrinsic(self, node: ast.Call, function: Any) -> tree.Expression:
+        names, result = MACHINE[function]
+        nodes = self.arguments(node, len(names), function.__name__)
+        arguments = [self.value(argument, self.plain_type(name)) for argument, name in zip(nodes, names, strict=True)]
+        return tree.Intrinsic(self.location(node), self.plain_type(result), function.__name__, arguments)
+
+    def plain_type(self, name: str) -> types.Type:
+        fixed: dict[str, types.Type] = {"None": types.NONE, "NoReturn": types.NEVER, "usize": self.usize}
+        return fixed.get(name) or types.INTEGERS[name]

@@ -1,0 +1,584 @@
+"""Statements and whole functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from bootslang.slang import intrinsics, tree, types, words
+from bootslang.slang.check.calls import Calls
+from bootslang.slang.check.messages import Messages
+from bootslang.slang.check.scope import Comptime, Problem, Surroundings, signature_of
+from bootslang.slang.function import Function
+from bootslang.slang.source import definition_of
+
+NOT_SLANG: dict[type[ast.stmt], tuple[str, str]] = {
+    ast.With: ("with needs objects that clean up", "call what has to be called, on every way out"),
+    ast.Match: ("match is not part of slang", "write if and elif"),
+    ast.Delete: ("del has nothing to free", "leave it out"),
+    ast.FunctionDef: ("a function inside a function would be a closure", "define it at module level, marked @fn"),
+    ast.ClassDef: ("a class inside a function", "define the struct at module level"),
+    ast.Import: ("an import inside a function", "import at the top of the module"),
+    ast.ImportFrom: ("an import inside a function", "import at the top of the module"),
+    ast.Assert: ("an assert has no message that a user would understand", 'write: if not …: raise BootError("…")'),
+    ast.AsyncFor: ("boot code has no event loop", "poll in a loop"),
+    ast.AsyncWith: ("boot code has no event loop", "poll in a loop"),
+    ast.AsyncFunctionDef: ("boot code has no event loop", "poll in a loop"),
+    ast.Nonlocal: ("there are no closures", "use a module-level variable and global"),
+    ast.TryStar: ("there are no exception groups", "write except BootError"),
+}
+
+
+class Statements(Messages, Calls):
+    """The body of a function."""
+
+    result: types.Type = types.NONE
+    loops: int = 0
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.reachable = True
+        self.breaks: list[set[str] | None] = []
+        """For each loop around: what is assigned at its breaks (None: no break seen)."""
+
+    def block(self, body: list[ast.stmt]) -> list[tree.Statement]:
+        statements: list[tree.Statement] = []
+        for node in body:
+            try:
+                statements += self.statement(node)
+            except Problem as problem:
+                self.report(problem)
+                self.assume_assigned(node)
+        return statements
+
+    def assume_assigned(self, node: ast.stmt) -> None:
+        """After a finding: names that the statement would have assigned bring no further findings."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                self.locals.setdefault(inner.id, self.new_local(inner.id, types.NEVER, inner))
+                self.assigned.add(inner.id)
+
+    def statement(self, node: ast.stmt) -> list[tree.Statement]:
+        handlers: dict[type[ast.stmt], Callable[[Any], list[tree.Statement]]] = {
+            ast.Expr: self.expression_statement,
+            ast.Assign: self.assign,
+            ast.AnnAssign: self.declare,
+            ast.AugAssign: self.augmented,
+            ast.If: self.if_,
+            ast.While: self.while_,
+            ast.For: self.for_,
+            ast.Return: self.return_,
+            ast.Break: self.break_,
+            ast.Continue: self.continue_,
+            ast.Raise: self.raise_,
+            ast.Try: self.try_,
+            ast.Global: self.global_,
+            ast.Pass: lambda _: [],
+        }
+        handler = handlers.get(type(node))
+        if handler is None:
+            raise Problem(
+                node, *NOT_SLANG.get(type(node), ("this statement is not part of slang", "see docs/slang.md"))
+            )
+        return handler(node)
+
+    # Simple statements
+
+    def expression_statement(self, node: ast.Expr) -> list[tree.Statement]:
+        if isinstance(node.value, ast.Constant):
+            return []
+        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "print":
+            return [tree.Print(self.location(node), self.print_parts(node.value))]
+        value = self.expression(node.value)
+        if isinstance(value, Comptime):
+            if value.value is None:
+                return []
+            raise Problem(node, "this has no effect", "assign it, or leave it out")
+        if isinstance(value.type, types.NeverType):
+            self.stop()
+        return [tree.Evaluate(self.location(node), value)]
+
+    def stop(self) -> None:
+        """Nothing after this is reached: every name counts as assigned."""
+        self.reachable = False
+        self.assigned = set(self.locals) | self.assigned
+
+    def global_(self, node: ast.Global) -> list[tree.Statement]:
+        for name in node.names:
+            variable = self.source.variables.get(name)
+            if variable is None:
+                raise Problem(node, f"{name} is no module-level variable", f"write {name}: u32 = 0 at the top")
+            value = vars(self.source.module).get(name)
+            if isinstance(value, int) and not self.is_mutable(self.source.module.__name__, variable):
+                raise Problem(node, f"{name} is a constant", f"declare it {name}: u32 = …, without Final")
+            self.declared_global.add(name)
+        return []
+
+    def return_(self, node: ast.Return) -> list[tree.Statement]:
+        value: tree.Expression | None = None
+        if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            if isinstance(self.result, types.NoneKind):
+                raise Problem(node, "this function returns None", "write its result type after ->")
+            value = self.returned(node.value)
+            self.refuse_own_storage(node.value)
+        elif not isinstance(self.result, types.NoneKind):
+            raise Problem(node, f"this function returns {self.result}", "return a value of that type")
+        if isinstance(self.result, types.NeverType):
+            raise Problem(node, "this function never returns", "leave the return out")
+        self.stop()
+        return [tree.Return(self.location(node), value)]
+
+    def returned(self, node: ast.expr) -> tree.Expression:
+        if isinstance(node, ast.Tuple) and isinstance(self.result, types.TupleType):
+            kinds = self.result.items
+            if len(kinds) != len(node.elts):
+                raise Problem(node, f"this returns {len(node.elts)} values, {len(kinds)} are declared")
+            items = [self.value(item, kind) for item, kind in zip(node.elts, kinds, strict=True)]
+            return tree.MakeTuple(self.location(node), self.result, items)
+        return self.value(node, self.result)
+
+    def refuse_own_storage(self, node: ast.expr) -> None:
+        """A struct or an array that lives on this function's stack must not outlive it."""
+        name = node.id if isinstance(node, ast.Name) else ""
+        made = isinstance(node, ast.Call) and self.makes_storage(node)
+        if made or name in self.own_storage:
+            raise Problem(
+                node,
+                f"{name or 'this'} lives on the stack of this function, which ends here",
+                "let the caller pass it in and fill it",
+            )
+
+    def makes_storage(self, node: ast.Call) -> bool:
+        before = len(self.around.diagnostics)
+        made = self.expression(node)
+        del self.around.diagnostics[before:]
+        return isinstance(made, (tree.MakeStruct, tree.MakeArray))
+
+    def break_(self, node: ast.Break) -> list[tree.Statement]:
+        before = self.breaks[-1]
+        self.breaks[-1] = set(self.assigned) if before is None else before & self.assigned
+        self.stop()
+        return [tree.Break(self.location(node))]
+
+    def continue_(self, node: ast.Continue) -> list[tree.Statement]:
+        self.stop()
+        return [tree.Continue(self.location(node))]
+
+    # Assignments
+
+    def assign(self, node: ast.Assign) -> list[tree.Statement]:
+        if len(node.targets) != 1:
+            raise Problem(node, "one assignment, one target", "write two lines")
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and self.is_asm(node.value):
+            assert isinstance(node.value, ast.Call)
+            return self.assign_registers(node, target.id, node.value)
+        if isinstance(target, ast.Tuple):
+            return self.unpack(node, target)
+        return self.assign_to(target, node.value, node)
+
+    def is_asm(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            return False
+        return vars(self.source.module).get(node.func.id) is intrinsics.asm
+
+    def assign_registers(self, node: ast.Assign, name: str, call: ast.Call) -> list[tree.Statement]:
+        """`after = asm(…)`: the registers that are read as `after.x` anywhere become outputs."""
+        definition = definition_of(self.function)[1]
+        reads: list[tuple[str, ast.AST]] = [
+            (inner.attr, inner)
+            for inner in ast.walk(definition)
+            if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == name
+        ]
+        assembly = self.assemble(call, reads)
+        assert isinstance(assembly.type, types.TupleType)
+        whole = self.temporary(assembly.type, node)
+        statements: list[tree.Statement] = [tree.Assign(self.location(node), whole, assembly)]
+        for index, (register, kind) in enumerate(zip(assembly.outputs, assembly.type.items, strict=True)):
+            local = self.locals.get(f"{name}.{register}") or self.new_local(f"{name}.{register}", kind, node)
+            self.locals[f"{name}.{register}"] = local
+            source = tree.LocalValue(self.location(node), whole.type, whole)
+            item = tree.TupleItem(self.location(node), kind, source, index)
+            statements.append(tree.Assign(self.location(node), local, item))
+        self.assembly_results.add(name)
+        return statements
+
+    def assign_to(self, target: ast.expr, value: ast.expr, node: ast.stmt) -> list[tree.Statement]:
+        if isinstance(target, ast.Name) and target.id not in self.declared_global:
+            known = self.locals.get(target.id)
+            found = self.value(value, None if known is None else known.type)
+            if isinstance(value, ast.Call) and isinstance(found, (tree.MakeStruct, tree.MakeArray)):
+                self.own_storage.add(target.id)
+            else:
+                self.own_storage.discard(target.id)
+            return [self.assign_local(target, found, node)]
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
+            return self.copy_slice(target, value, node)
+        place = self.place(target)
+        return self.store(place, self.value(value, self.stored_type(place)), node)
+
+    def stored_type(self, place: tree.Place) -> types.Type:
+        return place.cell.type
+
+    def assign_local(self, target: ast.Name, value: tree.Expression, node: ast.stmt) -> tree.Statement:
+        if isinstance(value.type, (types.NoneKind, types.NeverType)):
+            raise Problem(node, f"this gives {value.type}, which is no value", "call it in a line of its own")
+        local = self.locals.get(target.id)
+        if local is None:
+            local = self.new_local(target.id, value.type, target)
+            self.locals[target.id] = local
+        self.assigned.add(target.id)
+        return tree.Assign(self.location(node), local, self.coerce(value, local.type, node))
+
+    def store(self, place: tree.Place, value: tree.Expression, node: ast.stmt) -> list[tree.Statement]:
+        return [tree.Store(self.location(node), place, value)]
+
+    def place(self, target: ast.expr) -> tree.Place:
+        """Where an assignment stores."""
+        match target:
+            case ast.Name(id=name):
+                variable = self.source.variables[name]
+                home = self.source.module.__name__
+                value = vars(self.source.module)[name]
+                if not isinstance(value, int):
+                    raise Problem(target, f"{name} is one struct or array for good", "assign its fields or elements")
+                return self.variable_place(home, name, variable, value, target)
+            case ast.Attribute():
+                return self.attribute_place(target)
+            case ast.Subscript():
+                base = self.expression(target.value)
+                self.refuse_constant(base, target)
+                return self.element_place(target, base)
+            case _:
+                raise Problem(target, "this cannot be assigned to", "a name, a field, an element or a slice can")
+
+    def attribute_place(self, target: ast.Attribute) -> tree.Place:
+        base = self.expression(target.value)
+        if isinstance(base, Comptime):
+            found = self.attribute(target)
+            if isinstance(found, tree.Load):
+                return found.place
+            raise Problem(target, "this is a constant", "declare it as a variable: name: u32 = …")
+        if not isinstance(base.type, types.StructType):
+            raise Problem(target, f"{base.type} has no fields to assign", self.attribute_hint(base.type))
+        self.refuse_constant(base, target)
+        return self.field_place(target, base)
+
+    def refuse_constant(self, base: tree.Expression, node: ast.AST) -> None:
+        while isinstance(base, tree.AddressOf):
+            base = base.place.address
+        if isinstance(base, tree.VariableAddress) and base.variable.constant:
+            raise Problem(node, "this is constant data", "declare it without Final, and with its type")
+
+    def copy_slice(self, target: ast.Subscript, value: ast.expr, node: ast.stmt) -> list[tree.Statement]:
+        destination = self.subscript(target)
+        assert isinstance(destination.type, types.SpanType)
+        source = self.value(value, destination.type)
+        size = self.size_of(destination.type.element.type, node)
+        lengths = self.known_length(destination), self.known_length(source)
+        if None not in lengths and lengths[0] != lengths[1]:
+            raise Problem(node, f"{lengths[1]} elements do not fit {lengths[0]}", "make both slices equally long")
+        known = lengths[0] if lengths[0] is not None and lengths[0] == lengths[1] else None
+        return [tree.CopySpan(self.location(node), destination, source, size, known)]
+
+    def known_length(self, span: tree.Expression) -> int | None:
+        match span:
+            case tree.Slice(length=length):
+                return length
+            case tree.TextConstant(data=data):
+                return len(data)
+            case tree.SpanMake(count=tree.Constant(value=count)):
+                return count
+            case _:
+                return None
+
+    def unpack(self, node: ast.Assign, target: ast.Tuple) -> list[tree.Statement]:
+        if isinstance(node.value, ast.Tuple) and len(node.value.elts) == len(target.elts):
+            return self.unpack_pairwise(node, target, node.value)
+        value = self.value(node.value)
+        if not isinstance(value.type, types.TupleType) or len(value.type.items) != len(target.elts):
+            raise Problem(node, f"{value.type} cannot be unpacked into {len(target.elts)} names")
+        whole = self.temporary(value.type, node)
+        statements: list[tree.Statement] = [tree.Assign(self.location(node), whole, value)]
+        for index, (item, kind) in enumerate(zip(target.elts, value.type.items, strict=True)):
+            source = tree.LocalValue(self.location(node), whole.type, whole)
+            statements += self.assign_value(item, tree.TupleItem(self.location(node), kind, source, index), node)
+        return statements
+
+    def unpack_pairwise(self, node: ast.Assign, target: ast.Tuple, values: ast.Tuple) -> list[tree.Statement]:
+        """`a, b = b, a`: all values are taken before the first is stored."""
+        statements: list[tree.Statement] = []
+        held: list[tree.Expression] = []
+        for item, name in zip(values.elts, target.elts, strict=True):
+            known = self.locals.get(name.id) if isinstance(name, ast.Name) else None
+            value = self.value(item, None if known is None else known.type)
+            local = self.temporary(value.type, item)
+            statements.append(tree.Assign(self.location(node), local, value))
+            held.append(tree.LocalValue(value.location, local.type, local))
+        for name, value in zip(target.elts, held, strict=True):
+            statements += self.assign_value(name, value, node)
+        return statements
+
+    def assign_value(self, target: ast.expr, value: tree.Expression, node: ast.stmt) -> list[tree.Statement]:
+        if isinstance(target, ast.Name) and target.id not in self.declared_global:
+            return [self.assign_local(target, value, node)]
+        place = self.place(target)
+        return self.store(place, self.coerce(value, self.stored_type(place), node), node)
+
+    def declare(self, node: ast.AnnAssign) -> list[tree.Statement]:
+        if not isinstance(node.target, ast.Name):
+            raise Problem(node, "only names are declared", "leave the annotation out")
+        if node.value is None:
+            raise Problem(node, f"{node.target.id} has no value", "give it one: every name has a value from the start")
+        annotation = self.evaluate(node.annotation)
+        if getattr(annotation, "__origin__", None) is words.array:
+            return self.assign_to(node.target, node.value, node)
+        kind = self.kind(node.annotation)
+        known = self.locals.get(node.target.id)
+        if known is not None and known.type != kind and not isinstance(known.type, types.NeverType):
+            raise Problem(node, f"{node.target.id} is {known.type} already", "use another name")
+        value = self.value(node.value, kind)
+        if isinstance(value, (tree.MakeStruct, tree.MakeArray)):
+            self.own_storage.add(node.target.id)
+        if known is None:
+            self.locals[node.target.id] = self.new_local(node.target.id, kind, node.target)
+        return [self.assign_local(node.target, value, node)]
+
+    def augmented(self, node: ast.AugAssign) -> list[tree.Statement]:
+        if isinstance(node.target, ast.Name) and node.target.id not in self.declared_global:
+            current = self.name(ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target))
+            value = self.operate(node, node.op, current, self.expression(node.value), node.value)
+            return [self.assign_local(node.target, self.coerce(value, current.type, node.value), node)]
+        place = self.place(node.target)
+        pointer = types.PtrType(place.cell)
+        local = self.temporary(pointer, node)
+        take = tree.Assign(self.location(node), local, tree.AddressOf(place.location, pointer, place))
+        held = tree.LocalValue(place.location, pointer, local)
+        again = tree.Place(place.location, place.cell.type, held, place.cell)
+        value = self.operate(node, node.op, self.load(again, node), self.expression(node.value), node.value)
+        return [take, *self.store(again, self.coerce(value, place.cell.type, node.value), node)]
+
+    # Ways through
+
+    def branch(self, body: list[ast.stmt]) -> tuple[list[tree.Statement], set[str], bool]:
+        """Check a block that may or may not be entered; what it assigned, and whether its end is reached."""
+        before, reached = set(self.assigned), self.reachable
+        statements = self.block(body)
+        result = statements, self.assigned, self.reachable
+        self.assigned, self.reachable = before, reached
+        return result
+
+    def join(self, *ways: tuple[set[str], bool]) -> None:
+        reached = [assigned for assigned, reachable in ways if reachable]
+        if reached:
+            self.assigned = set.intersection(*reached)
+        else:
+            self.stop()
+
+    def if_(self, node: ast.If) -> list[tree.Statement]:
+        condition = self.condition(node.test)
+        if isinstance(condition, Comptime):
+            return self.block(node.body if condition.value else node.orelse)
+        body, body_assigned, body_reached = self.branch(node.body)
+        orelse, else_assigned, else_reached = self.branch(node.orelse)
+        self.join((body_assigned, body_reached), (else_assigned, else_reached))
+        return [tree.If(self.location(node), condition, body, orelse)]
+
+    def loop(self, body: list[ast.stmt], orelse: list[ast.stmt], *, endless: bool) -> Any:
+        """The body and the else of a loop, and what holds after it."""
+        self.breaks.append(None)
+        inner, _, _ = self.branch(body)
+        broken = self.breaks.pop()
+        if endless:
+            self.join((broken or set(), broken is not None))
+            return inner, []
+        after, else_assigned, else_reached = self.branch(orelse)
+        ways = [(else_assigned, else_reached)]
+        if broken is not None:
+            ways.append((broken, True))
+        self.join(*ways)
+        return inner, after
+
+    def while_(self, node: ast.While) -> list[tree.Statement]:
+        condition = self.condition(node.test)
+        endless = isinstance(condition, Comptime) and bool(condition.value)
+        if isinstance(condition, Comptime) and not condition.value:
+            return self.block(node.orelse)
+        body, orelse = self.loop(node.body, node.orelse, endless=endless)
+        return [tree.While(self.location(node), self.runtime(condition, node.test), body, orelse)]
+
+    def for_(self, node: ast.For) -> list[tree.Statement]:
+        iterated = node.iter
+        if isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Name):
+            match iterated.func.id:
+                case "range":
+                    return self.for_range(node, iterated, backwards=False)
+                case "reversed":
+                    inner = iterated.args[0] if iterated.args else None
+                    if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "range":
+                        return self.for_range(node, inner, backwards=True)
+                    raise Problem(iterated, "reversed takes a range", "for i in reversed(range(n)): … s[i]")
+                case "enumerate":
+                    return self.for_enumerate(node, iterated)
+                case "zip":
+                    raise Problem(iterated, "zip is not part of slang", "for i in range(min(len(a), len(b))):")
+        return self.for_span(node, node.target, None, iterated)
+
+    def for_enumerate(self, node: ast.For, call: ast.Call) -> list[tree.Statement]:
+        match node.target:
+            case ast.Tuple(elts=[ast.Name() as index, ast.Name() as item]) if len(call.args) == 1:
+                return self.for_span(node, item, index, call.args[0])
+            case _:
+                raise Problem(node, "enumerate gives an index and an element", "for i, x in enumerate(span):")
+
+    def for_span(
+        self, node: ast.For, target: ast.expr, index: ast.Name | None, iterated: ast.expr
+    ) -> list[tree.Statement]:
+        if not isinstance(target, ast.Name):
+            raise Problem(target, "a loop counts with a plain name", "for entry in table:")
+        found = self.expression(iterated)
+        if isinstance(found, Comptime):
+            return self.unrolled(node, target, index, found)
+        span = self.as_span(found, iterated)
+        assert isinstance(span.type, types.SpanType)
+        cell = span.type.element
+        local = self.loop_local(target, cell.type)
+        counter = None if index is None else self.loop_local(index, self.usize)
+        body, orelse = self.loop(node.body, node.orelse, endless=False)
+        size = self.size_of(cell.type, node)
+        return [tree.ForSpan(self.location(node), local, counter, span, cell, size, body, orelse)]
+
+    def unrolled(
+        self, node: ast.For, target: ast.Name, index: ast.Name | None, found: Comptime
+    ) -> list[tree.Statement]:
+        """A loop over compile-time values is refused: they have no common type."""
+        del target, index, found
+        raise Problem(node.iter, "a Python sequence cannot be walked at run time", "make it an array: array[u32]((…))")
+
+    def loop_local(self, target: ast.Name, kind: types.Type) -> tree.Local:
+        known = self.locals.get(target.id)
+        if known is not None and known.type != kind:
+            if not isinstance(known.type, types.NeverType):
+                raise Problem(
+                    target, f"{target.id} is {known.type} already, here it would be {kind}", "use another name"
+                )
+            known = None
+        if known is None:
+            known = self.new_local(target.id, kind, target)
+            self.locals[target.id] = known
+        self.own_storage.discard(target.id)
+        self.assigned.add(target.id)
+        return known
+
+    def for_range(self, node: ast.For, call: ast.Call, *, backwards: bool) -> list[tree.Statement]:
+        if not isinstance(node.target, ast.Name):
+            raise Problem(node.target, "a loop counts with a plain name", "for i in range(n):")
+        if not 1 <= len(call.args) <= 3 or call.keywords:
+            raise Problem(call, "range takes one to three numbers")
+        start, stop, step = self.range_bounds(call)
+        if backwards and step != 1:
+            raise Problem(call, "a reversed range has no step", "compute the index from a plain one")
+        assert isinstance(start.type, types.IntType)
+        local = self.loop_local(node.target, start.type)
+        counter = self.temporary(start.type, node)
+        body, orelse = self.loop(node.body, node.orelse, endless=False)
+        direction = -1 if backwards else step
+        if backwards:
+            start, stop = stop, start
+        return [tree.ForRange(self.location(node), local, counter, start, stop, direction, body, orelse, backwards)]
+
+    def range_bounds(self, call: ast.Call) -> tuple[tree.Expression, tree.Expression, int]:
+        values = [self.expression(argument) for argument in call.args]
+        step = 1
+        if len(values) == 3:
+            third = values.pop()
+            if not isinstance(third, Comptime) or not isinstance(third.value, int) or third.value < 1:
+                raise Problem(call.args[2], "a step is a constant above 0", "for a way down: reversed(range(…))")
+            step = third.value
+        nodes = call.args[: len(values)]
+        if len(values) == 1:
+            values.insert(0, self.comptime(0, call))
+            nodes = [call.args[0], call.args[0]]
+        start, stop = self.unify(values[0], values[1], call)
+        start, stop = self.runtime(start, nodes[0]), self.runtime(stop, nodes[1])
+        if not isinstance(start.type, types.IntType) or start.type != stop.type:
+            raise Problem(call, f"range takes integers, this is {start.type} and {stop.type}")
+        return start, stop, step
+
+    def try_(self, node: ast.Try) -> list[tree.Statement]:
+        if node.finalbody:
+            raise Problem(node, "there is no finally", "write what has to be done after the try")
+        if node.orelse:
+            raise Problem(node, "there is no else after except", "write it at the end of the try")
+        if len(node.handlers) != 1:
+            raise Problem(node, "one try, one except BootError")
+        handler = node.handlers[0]
+        caught = None if handler.type is None else self.expression(handler.type)
+        if not isinstance(caught, Comptime) or caught.value is not words.BootError:
+            raise Problem(handler, "only BootError can be caught", "write except BootError:")
+        body, body_assigned, body_reached = self.branch(node.body)
+        message: tree.Local | None = None
+        if handler.name is not None:
+            kind = types.StructType(self.error_struct())
+            message = self.locals.get(handler.name) or self.new_local(handler.name, kind, handler)
+            self.locals[handler.name] = message
+            self.assigned.add(handler.name)
+        handling, handler_assigned, handler_reached = self.branch(handler.body)
+        self.join((body_assigned, body_reached), (handler_assigned, handler_reached))
+        return [tree.Try(self.location(node), body, handling, message)]
+
+    def error_struct(self) -> type[words.Struct]:
+        from bootslang.slang.runtime import CaughtError
+
+        return CaughtError
+
+
+def check_function(function: Function, around: Surroundings) -> tree.Body | None:
+    """Check one function; findings go to `around`. None where its signature is already wrong."""
+    source, definition = definition_of(function)
+    checker = Statements(around, source, function)
+    try:
+        parameters, result = signature_of(function, around, definition)
+        if definition.args.vararg or definition.args.kwarg:
+            raise Problem(definition, "a function takes a fixed number of arguments", "name each of them")
+    except Problem as problem:
+        if problem.hint != "see the other error":
+            checker.report(problem)
+        return None
+    checker.result = result
+    arguments = [*definition.args.args, *definition.args.kwonlyargs]
+    locals_: list[tree.Local] = []
+    for index, ((name, kind), argument) in enumerate(zip(parameters, arguments, strict=True)):
+        local = tree.Local(name, kind, source.location(argument), index)
+        checker.locals[name] = local
+        checker.assigned.add(name)
+        locals_.append(local)
+    body = tree.Body(function, function.symbol, source.location(definition), locals_, result)
+    body.speed = source.optimize == "speed"
+    if function.options.naked:
+        body.assembly = naked_code(checker, definition)
+    else:
+        body.statements = checker.block(definition.body)
+        if checker.reachable and not isinstance(result, types.NoneKind):
+            what = "ends" if isinstance(result, types.NeverType) else f"ends without returning {result}"
+            checker.report(Problem(definition, f"{definition.name} {what} on some way", "return or raise on every way"))
+    body.locals = checker.all_locals
+    return body
+
+
+def naked_code(checker: Statements, definition: ast.FunctionDef) -> list[str | tree.Variable | Function]:
+    """The assembly of a naked function: one asm statement, after the docstring if there is one."""
+    statements = [s for s in definition.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    match statements:
+        case [ast.Expr(value=ast.Call() as call)]:
+            try:
+                return checker.assemble(call, []).code
+            except Problem as problem:
+                checker.report(problem)
+                return []
+        case _:
+            checker.report(
+                Problem(definition, "a naked function is one asm statement", "call a plain function from it")
+            )
+            return []

@@ -1,0 +1,381 @@
+"""A unit as one LLVM module: its functions, its data, its debug information, and the glue of its run time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bootslang.slang import function as functions
+from bootslang.slang import runtime, source, tree, types
+from bootslang.slang.check import Surroundings, check_function
+from bootslang.slang.check.scope import signature_of
+from bootslang.slang.emit.data import Data, pointed_functions
+from bootslang.slang.emit.debug import DebugInfo
+from bootslang.slang.emit.host import HostGlue
+from bootslang.slang.emit.lower import Lowering, quoted, text_constant
+from bootslang.slang.emit.statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bootslang.slang.diagnostics import Location
+    from bootslang.slang.emit.writer import Writer
+
+HOOKS = {"write": runtime.hook_write, "stop": runtime.hook_stop}
+EXTERNAL_HOOKS = {"hook_write": "slang.write", "hook_stop": "slang.stop"}
+"""What a unit without a provider calls: the linker then says which name is missing."""
+VIOLATION_LETTER = "X"
+"""What a unit that reports letters is given for a violated check."""
+
+
+class Unit:
+    """Everything of one compilation."""
+
+    def __init__(self, name: str, around: Surroundings, providers: dict[str, functions.Function]) -> None:
+        self.around = around
+        self.host = around.target == "host"
+        self.lowering = Lowering(around.target, around.pointer_bytes)
+        self.debug = DebugInfo(name)
+        self.providers = providers
+        self.letters = "raise" in providers
+        self.glue = HostGlue(self)
+        self.definitions: list[str] = []
+        self.declarations: dict[str, str] = {}
+        self.texts: dict[bytes, str] = {}
+        self.files: dict[str, int] = {}
+        self.used: dict[str, None] = {}
+        self.roots: set[functions.Function] = set()
+        self.results: dict[int, tree.Local] = {}
+        self.outlined = 0
+        self.failures: dict[tuple[int, str], str] = {}
+
+    # Names
+
+    def function(self, function: Any) -> str:
+        """The name of a function; hooks are replaced by what provides them."""
+        name = function.__name__
+        if function.__module__ == runtime.__name__ and name in {"hook_write", "hook_stop", "hook_file"}:
+            return self.hook(function, name)
+        self.around.want(function)
+        return quoted(function.symbol)
+
+    def hook(self, function: functions.Function, name: str) -> str:
+        if name == "hook_file":
+            return quoted("slang.file")
+        if self.host:
+            return quoted(f"slang.host.{name.removeprefix('hook_')}")
+        provider = self.providers.get(name.removeprefix("hook_"))
+        if provider is not None:
+            return self.function(provider)
+        symbol = EXTERNAL_HOOKS[name]
+        parameters, result = signature_of(function, self.around, source.definition_of(function)[1])
+        lowered = self.lowering.parameters([kind for _, kind in parameters])
+        listed = ", ".join(f"{kind} {attributes}".strip() for kind, attributes in lowered)
+        self.declarations[symbol] = f"declare {self.lowering.value(result)} {quoted(symbol)}({listed})"
+        return quoted(symbol)
+
+    def symbol(self, name: str) -> str:
+        """A name that the linker defines; on the host, the bounds of a set of placed values."""
+        if self.host:
+            return self.glue.set_bound(name)
+        self.declarations[name] = f"{quoted(name)} = external hidden global i8"
+        return quoted(name)
+
+    def intrinsic(self, name: str, signature: str) -> str:
+        result, _, parameters = signature.partition("(")
+        self.declarations[name] = f"declare {result.strip()} @{name}({parameters}"
+        return f"@{name}"
+
+    def text(self, data: bytes) -> str:
+        """The address of constant bytes; equal ones are stored once."""
+        if data not in self.texts:
+            self.texts[data] = quoted(f"slang.text.{len(self.texts)}")
+        return self.texts[data]
+
+    def path_of(self, function: functions.Function) -> str:
+        return debug_path(source.source_of(function.__module__).path)
+
+    def file_number(self, location: Location) -> int:
+        return self.files.setdefault(error_path(location.path), len(self.files))
+
+    def state_symbol(self) -> str:
+        """The run time's ErrorState."""
+        symbol = f"{runtime.__name__}.state"
+        if symbol not in self.around.variables:
+            kind = types.StructType(runtime.ErrorState)
+            self.around.variables[symbol] = tree.Variable(symbol, kind, runtime.state, constant=False)
+        return symbol
+
+    # The run time
+
+    def call_runtime(self, writer: Writer, function: Any, values: list[str]) -> str:
+        parameters, result = signature_of(function, self.around, source.definition_of(function)[1])
+        assert isinstance(writer, Statements)
+        return writer.call_flat(self.function(function), result, [kind for _, kind in parameters], values)
+
+    def site(self, location: Location) -> str:
+        return str(self.file_number(location) << 16 | min(location.line, 0xFFFF))
+
+    def begin_error(self, writer: Writer, location: Location) -> None:
+        self.call_runtime(writer, runtime.begin_error, [self.site(location)])
+
+    def fail(self, writer: Writer, error: str, location: Location) -> None:
+        if self.letters:
+            self.raise_letter(writer, ord(VIOLATION_LETTER))
+            return
+        self.call_runtime(writer, getattr(runtime, error), [self.site(location)])
+
+    def raise_letter(self, writer: Writer, letter: int) -> None:
+        assert isinstance(writer, Statements)
+        writer.call_flat(self.function(self.providers["raise"]), types.NEVER, [types.U8], [str(letter)])
+
+    def attempt(self, writer: Writer, body: str) -> str:
+        """Call a try's body; how it ended."""
+        word = self.lowering.word
+        function = runtime.attempt64 if self.lowering.pointer_bytes == 8 else runtime.attempt32
+        state = quoted(self.state_symbol())
+        values = [writer.new(f"ptrtoint ptr {value} to {word}") for value in (body, "%frame", state)]
+        return self.call_runtime(writer, function, values)
+
+    def outline(self, writer: Statements, node: tree.Try) -> str:
+        """Make a function of a try's body; it works in the frame of the function around."""
+        self.outlined += 1
+        symbol = f"{writer.body.symbol}.try{self.outlined}"
+        scope = self.debug.function("try", symbol, self.path_of(writer.body.function), node.location.line)
+        inner = Statements(self, writer.body, scope)
+        inner.frame, inner.loops, inner.depth, inner.count = writer.frame, list(writer.loops), writer.depth + 1, 0
+        inner.at(node.location)
+        inner.block(node.body)
+        if not inner.terminated:
+            inner.end("ret i32 0")
+        [(kind, attributes)] = self.lowering.parameters([types.usize_of(self.lowering.pointer_bytes)])
+        del kind
+        head = f"define internal i32 {quoted(symbol)}(ptr {attributes} %frame) {self.attributes(writer.body)}"
+        text = [f"{head}{self.section(symbol)} !dbg !{scope} {{", "entry:", *inner.entry, *inner.lines, "}"]
+        self.definitions.append("\n".join(text))
+        return quoted(symbol)
+
+    def result_local(self, body: tree.Body) -> tree.Local:
+        return self.results.setdefault(id(body), tree.Local("", body.result, body.location))
+
+    # The host
+
+    def host_read(self, writer: Writer, address: str, kind: str, cell: types.Cell) -> str:
+        return self.glue.read_memory(writer, address, kind, cell)
+
+    def host_write(self, writer: Writer, address: str, kind: str, value: str, cell: types.Cell) -> None:
+        self.glue.write_memory(writer, address, kind, value, cell)
+
+    def host_assembly(self, writer: Any, node: tree.Assembly) -> str:
+        return self.glue.assembly(writer, node)
+
+    def host_intrinsic(self, writer: Any, node: tree.Intrinsic, values: list[str]) -> str:
+        return self.glue.intrinsic(writer, node, values)
+
+    # Functions
+
+    def attributes(self, body: tree.Body) -> str:
+        words = ["nounwind"]
+        if not body.speed:
+            words += ["minsize", "optsize"]
+        if self.around.target == "long64":
+            words.append("noredzone")
+        match body.function.options.inline:
+            case True:
+                words.append("alwaysinline")
+            case False:
+                words.append("noinline")
+        return " ".join(words)
+
+    def section(self, symbol: str, wanted: str = "") -> str:
+        if self.host:
+            return ""
+        return f' section "{wanted or f".text.{symbol}"}" align 1'
+
+    def head(self, body: tree.Body, parameters: str, scope: int) -> str:
+        function = body.function
+        options = function.options
+        public = function in self.roots or options.symbol or options.section
+        linkage = "" if public else "internal "
+        words = self.attributes(body)
+        if isinstance(body.result, types.NeverType):
+            words += " noreturn"
+        if function.__module__ == runtime.__name__ and function.__name__.endswith("_error"):
+            words += " cold"
+        result = self.lowering.value(body.result)
+        section = self.section(body.symbol, options.section)
+        return f"define {linkage}{result} {quoted(body.symbol)}({parameters}) {words}{section} !dbg !{scope}"
+
+    def naked(self, body: tree.Body, scope: int) -> str:
+        """A function that is assembly alone."""
+        assert body.assembly is not None
+        lowered = self.lowering.parameters([local.type for local in body.parameters])
+        parameters = ", ".join(f"{kind} {attributes}".strip() for kind, attributes in lowered)
+        words = f"naked noinline {self.attributes(body).replace(' noinline', '')}"
+        function = body.function
+        public = function in self.roots or function.options.symbol or function.options.section
+        head = (
+            f"define {'' if public else 'internal '}{self.lowering.value(body.result)} "
+            f"{quoted(body.symbol)}({parameters}) {words}{self.section(body.symbol, function.options.section)}"
+        )
+        code = text_constant(self.assembly_text(body.assembly, body.location).encode())[1:]
+        place = self.debug.location(scope, body.location)
+        call = f'  call void asm sideeffect inteldialect {code}, ""(), !dbg !{place}'
+        return f"{head} !dbg !{scope} {{\nentry:\n{call}\n  unreachable\n}}"
+
+    def assembly_text(self, parts: list[str | tree.Variable | functions.Function], location: Location) -> str:
+        """The text of an asm, its symbols filled in; each line ends with a comment that names its source line."""
+        text = ""
+        for part in parts:
+            if isinstance(part, str):
+                text += part
+            else:
+                symbol = part.symbol
+                if isinstance(part, functions.Function):
+                    symbol = self.function(part)[2:-1]
+                self.used[symbol] = None
+                text += symbol
+        lines: list[str] = []
+        for number, line in enumerate(text.splitlines()):
+            if line.strip():
+                lines.append(f"{line.strip().replace('$', '$$')} # {location.path}:{location.line + number}")
+        return "\n".join(lines)
+
+    def define(self, body: tree.Body) -> None:
+        line = body.location.line
+        scope = self.debug.function(body.function.__qualname__, body.symbol, self.path_of(body.function), line)
+        if body.assembly is not None:
+            self.definitions.append(self.naked(body, scope))
+        else:
+            self.definitions.append(Statements(self, body, scope).function())
+
+    # The module
+
+    def data(self) -> list[str]:
+        writer = Data(self.lowering, self.pointed)
+        lines: list[str] = []
+        done: set[str] = set()
+        while len(done) < len(self.around.variables):
+            for symbol, variable in list(self.around.variables.items()):
+                if symbol in done:
+                    continue
+                done.add(symbol)
+                if self.host and not variable.constant:
+                    lines.append(f"{quoted(symbol)} = external global i8")
+                else:
+                    lines.append(writer.global_variable(variable))
+        return lines
+
+    def pointed(self, value: Any) -> str:
+        """The symbol of what a pointer in constant data stands for."""
+        if isinstance(value, functions.Function):
+            return self.function(value)
+        known = next((v for v in self.around.variables.values() if v.value is value), None)
+        if known is None:
+            from bootslang.slang import memory, words
+
+            symbol = f"slang.data.{len(self.around.variables)}"
+            if isinstance(value, words.Struct):
+                kind: types.Type = types.StructType(type(value))
+            else:
+                kind = types.ArrayType(memory.generic_element(value, self.lowering.pointer_bytes), len(value))
+            known = tree.Variable(symbol, kind, value, constant=True)
+            self.around.variables[symbol] = known
+        return quoted(known.symbol)
+
+    def constants(self) -> list[str]:
+        place = (lambda _: "") if self.host else (lambda n: f', section ".rodata.slang.text.{n}"')
+        lines = [
+            f"{name} = private unnamed_addr constant [{len(data)} x i8] {text_constant(data)}{place(number)}, align 1"
+            for number, (data, name) in enumerate(self.texts.items())
+        ]
+        if self.used:
+            names = ", ".join(f"ptr {quoted(symbol)}" for symbol in self.used)
+            kind = f"[{len(self.used)} x ptr]"
+            lines.append(f'@llvm.compiler.used = appending global {kind} [{names}], section "llvm.metadata"')
+        return lines
+
+    def file_table(self) -> list[str]:
+        """The names of source files, and the function that finds one by its number."""
+        if f"{runtime.__name__}.raise_error" not in self.defined_symbols():
+            return []
+        word = self.lowering.word
+        pair = f"{{ptr, {word}}}"
+        entries = ", ".join(f"{pair} {{ptr {self.text(n.encode())}, {word} {len(n)}}}" for n in self.files)
+        count = len(self.files)
+        [(kind, attributes)] = self.lowering.parameters([types.U32])
+        table = "zeroinitializer" if not count else f"[{entries}]"
+        return [
+            f"@slang.files = internal constant [{count} x {pair}] {table}",
+            f"define internal {pair} {quoted('slang.file')}({kind} {attributes} %n) nounwind minsize optsize"
+            f"{self.section('slang.file')} {{",
+            f"  %entry = getelementptr {pair}, ptr @slang.files, i32 %n",
+            f"  %value = load {pair}, ptr %entry",
+            f"  ret {pair} %value",
+            "}",
+        ]
+
+    def defined_symbols(self) -> set[str]:
+        return {function.symbol for function in self.around.wanted}
+
+    def module(self) -> str:
+        data = self.data()
+        files = self.file_table()
+        flags = ['!{i32 7, !"Dwarf Version", i32 4}', '!{i32 2, !"Debug Info Version", i32 3}']
+        if self.lowering.regparm:
+            flags.append('!{i32 1, !"NumRegisterParameters", i32 3}')
+        numbers = [f"!{self.debug.add(flag)}" for flag in flags]
+        parts = [
+            *data,
+            *self.constants(),
+            *files,
+            *self.definitions,
+            *self.glue.definitions(),
+            *self.declarations.values(),
+            f"!llvm.dbg.cu = !{{!{self.debug.unit}}}",
+            f"!llvm.module.flags = !{{{', '.join(numbers)}}}",
+            self.debug.text(),
+        ]
+        return "\n".join(parts) + "\n"
+
+
+def emit_unit(
+    name: str,
+    around: Surroundings,
+    roots: Iterable[functions.Function],
+    providers: dict[str, functions.Function],
+    *,
+    thunks: bool = False,
+) -> str:
+    """Check and emit `roots` and all that they need; the text of the module.
+
+    Findings are in `around.diagnostics` afterwards; the text is then of no use. `thunks` adds what CPython calls.
+    """
+    unit = Unit(name, around, providers)
+    for root in roots:
+        unit.roots.add(root)
+        around.want(root)
+    if thunks:
+        unit.glue.begin(list(unit.roots))
+    position = 0
+    while position < len(around.wanted):
+        function = around.wanted[position]
+        position += 1
+        body = check_function(function, around)
+        if body is not None and not around.diagnostics:
+            unit.define(body)
+            for variable in list(around.variables.values()):
+                for pointed in pointed_functions(variable.value):
+                    around.want(pointed)
+    return unit.module() if not around.diagnostics else ""
+
+
+def error_path(path: str) -> str:
+    """A source file as error messages on the machine name it: short, and the same wherever it is installed."""
+    _, found, rest = path.replace("\\", "/").rpartition("/bootslang/")
+    return rest if found else path.replace("\\", "/").rpartition("/")[2]
+
+
+def debug_path(path: str) -> str:
+    """A source file as the debugger names it: from the package's folder on, so that objects are the same everywhere."""
+    _, found, rest = path.replace("\\", "/").rpartition("/bootslang/")
+    return f"bootslang/{rest}" if found else path

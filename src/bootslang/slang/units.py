@@ -1,0 +1,224 @@
+"""Units: what is compiled as a whole. From modules to LLVM IR, objects, assembly.
+
+A unit is everything that is reachable from its roots, as one LLVM module. `compile_unit` makes its object, through a
+cache; `check_file` and `load_file` serve the command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bootslang.slang import function as functions
+from bootslang.slang import memory, words
+from bootslang.slang.backend import Backend, BackendError, fingerprint
+from bootslang.slang.check import Surroundings
+from bootslang.slang.diagnostics import CompileError, Diagnostic, Location, source_line
+from bootslang.slang.emit import emit_unit
+
+TARGETS = ("real16", "protected32", "long64")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is compiled into one object."""
+
+    name: str
+    target: str
+    modules: tuple[str, ...]
+    """The first is the root; of all of them, functions with a section, a symbol or a hook to fill are roots."""
+    keep: tuple[str, ...] = field(default=())
+    """Further functions to keep, by qualified name in the root module."""
+
+
+@cache
+def backend() -> Backend:
+    """LLVM, in worker processes that are started when first needed."""
+    return Backend()
+
+
+def is_slang(module: ModuleType) -> bool:
+    return hasattr(module, "__slang_module__") or any(
+        isinstance(value, functions.Function) and value.__module__ == module.__name__ for value in vars(module).values()
+    )
+
+
+def modules_of(root: ModuleType) -> list[ModuleType]:
+    """The slang modules that a module reaches by its imports, itself first."""
+    found: dict[str, ModuleType] = {}
+    waiting = [root]
+    while waiting:
+        module = waiting.pop(0)
+        if module.__name__ in found:
+            continue
+        found[module.__name__] = module
+        for value in vars(module).values():
+            name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            origin = sys.modules.get(name) if isinstance(name, str) else None
+            if origin is not None and is_slang(origin) and not name.startswith("bootslang.slang"):
+                waiting.append(origin)
+    return list(found.values())
+
+
+def functions_of(module: ModuleType) -> list[functions.Function]:
+    """A module's own slang functions, methods of its structs included, in the order of the source."""
+    found: list[functions.Function] = []
+    for value in vars(module).values():
+        if isinstance(value, functions.Function) and value.__module__ == module.__name__:
+            found.append(value)
+        elif isinstance(value, type) and issubclass(value, words.Struct) and value.__module__ == module.__name__:
+            found += [item for item in vars(value).values() if isinstance(item, functions.Function)]
+    return found
+
+
+def providers_of(root: ModuleType) -> dict[str, functions.Function]:
+    """Who fills the hooks of the run time: the nearest module that does."""
+    providers: dict[str, functions.Function] = {}
+    for module in modules_of(root):
+        for function in functions_of(module):
+            if function.options.provides:
+                providers.setdefault(function.options.provides, function)
+    return providers
+
+
+def roots_of(unit: Unit) -> list[functions.Function]:
+    roots: list[functions.Function] = []
+    for position, name in enumerate(unit.modules):
+        module = importlib.import_module(name)
+        own = functions_of(module)
+        roots += [f for f in own if f.options.section or f.options.symbol]
+        if position == 0:
+            roots += [f for f in own if f.__qualname__ in unit.keep and f not in roots]
+    return roots
+
+
+def placed_in(unit: Unit, around: Surroundings) -> None:
+    """Take in the values of the root module that have a section of their own."""
+    from bootslang.slang.check.scope import Scope
+    from bootslang.slang.source import source_of
+
+    for name in unit.modules[:1]:
+        module = importlib.import_module(name)
+        for key, value in vars(module).items():
+            if isinstance(value, (words.Struct, words.array)) and memory.section_of(value):
+                source = source_of(name)
+                if key in source.variables:
+                    scope = Scope(around, source, functions.Function(placed_in, functions.Options()))
+                    scope.member(module, key, source.variables[key].node, own=True)
+
+
+def ir_of(unit: Unit) -> str:
+    """The unit's LLVM IR. Raises CompileError."""
+    root = importlib.import_module(unit.modules[0])
+    around = Surroundings(unit.target)
+    placed_in(unit, around)
+    roots = roots_of(unit)
+    for variable in around.variables.values():
+        from bootslang.slang.emit.data import pointed_functions
+
+        roots += [f for f in pointed_functions(variable.value) if f not in roots]
+    text = emit_unit(unit.name, around, roots, providers_of(root))
+    if around.diagnostics:
+        raise CompileError(around.diagnostics)
+    return text
+
+
+def compile_ir(ir: str, target: str) -> bytes:
+    """The object of a module. Raises CompileError where LLVM refuses inline assembly."""
+    try:
+        return backend().compile(ir, target=target)
+    except BackendError as error:
+        raise in_users_terms(error) from None
+
+
+def compile_host(ir: str) -> bytes:
+    """The object of a module for this machine."""
+    return compile_ir(ir, "host")
+
+
+def in_users_terms(error: BackendError) -> Exception:
+    """An error of LLVM's as a diagnostic at the assembly that it is about."""
+    path, _, line = error.site.rpartition(":")
+    if error.kind != "assembly" or not line.isdigit():
+        return error
+    text = source_line(path, int(line))
+    start = max(0, text.find(error.text)) if error.text else len(text) - len(text.lstrip())
+    column = start + (error.column or 0)
+    end = len(text.rstrip()) if error.column is None else column + 1
+    location = Location(path, int(line), column, max(end, column + 1))
+    hint = "this is what the assembler says; the syntax is Intel's: destination first"
+    return CompileError([Diagnostic(location, f"the assembly is refused: {error.message}", hint, text)])
+
+
+def source_digest(*roots: Path) -> str:
+    """A digest of all Python files below some folders."""
+    digest = hashlib.sha256()
+    for root in roots:
+        for path in sorted(root.rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def compiler_digest() -> str:
+    """What beside the source decides about the output: the compiler itself."""
+    return source_digest(Path(__file__).parent)
+
+
+def cache_key(unit: Unit, digest: str) -> str:
+    text = f"{unit}|{digest}|{compiler_digest()}|{fingerprint(unit.target)}|{sys.version_info[:2]}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_file(path: Path, targets: tuple[str, ...] = ()) -> list[Diagnostic]:
+    """All findings in a file, for the targets that it states (else for all)."""
+    module = load_file(path)
+    stated: tuple[str, ...] = getattr(module, "__slang_module__", ((), ""))[0]
+    found: list[Diagnostic] = []
+    for target in targets or stated or TARGETS:
+        around = Surroundings(target)
+        emit_unit(module.__name__, around, functions_of(module), providers_of(module))
+        found += around.diagnostics
+    return sorted(set(found))
+
+
+def load_file(path: Path) -> ModuleType:
+    """Import a slang file by its path; a file of an installed package under its own name."""
+    path = path.resolve()
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == str(path):
+            return module
+    name = module_name(path)
+    if name is not None:
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module: Any = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
+    return module  # type: ignore[no-any-return]
+
+
+def module_name(path: Path) -> str | None:
+    """The dotted name of a file that lies in a package."""
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if len(parts) == 1 or str(folder) not in sys.path:
+        return None
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
