@@ -110,12 +110,58 @@ def test_mistakes_in_assembly_are_pointed_at(
     assert (error.kind, error.message, error.text, error.column) == ("assembly", message, text, column)
 
 
-def test_a_wrong_constraint_is_reported_with_its_cookie(backend: Backend) -> None:
-    error = backend.probe(with_assembly("nop", '"{xyz}"(i32 1)'), target="protected32")
+@pytest.mark.parametrize(
+    ("assembly", "operands", "message"),
+    [
+        ("nop", '"{xyz}"(i32 1)', "couldn't allocate input reg for constraint '{xyz}'"),
+        ("nop", '"I"(i32 77)', "value out of range for constraint 'I'"),
+        ("mov eax, ${0:z}", '"r"(i32 7)', "invalid operand in inline asm: 'mov eax, ${0:z}'"),
+    ],
+)
+def test_a_wrong_operand_is_reported_with_its_cookie(
+    backend: Backend, assembly: str, operands: str, message: str
+) -> None:
+    error = backend.probe(with_assembly(assembly, operands), target="protected32")
     assert error is not None
-    assert error.kind == "constraint"
-    assert error.message == "couldn't allocate input reg for constraint '{xyz}'"
-    assert error.cookie == 7
+    assert (error.kind, error.message, error.cookie) == ("operand", message, 7)
+
+
+def test_a_label_that_is_nowhere_is_a_mistake_in_assembly(backend: Backend) -> None:
+    error = backend.probe(with_assembly("jmp 9f"), target="protected32")
+    assert error is not None
+    assert (error.kind, error.text) == ("assembly", "")
+    assert error.message.startswith("Undefined temporary symbol")
+
+
+def test_a_site_stands_behind_the_last_mark(backend: Backend) -> None:
+    error = backend.probe(with_assembly("mvo # a user's own comment # boot.py:4"), target="protected32")
+    assert error is not None
+    assert (error.text, error.site) == ("mvo # a user's own comment", "boot.py:4")
+
+
+def test_an_llvm_without_x86_assembler_is_said_to_be_missing() -> None:
+    # What LLVM said in a process that had not initialised its assembly parser, as on arm64.
+    error = explain(
+        "LLVM ERROR: Inline asm not supported by this streamer because we don't have an asm parser for this target\n"
+    )
+    assert error.kind == "missing"
+    assert error.message == "this build of llvmlite cannot assemble x86 code; compile on an x86-64 machine"
+
+
+def test_a_missing_llvmlite_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bootslang.slang.backend.util.find_spec", lambda _: None)
+    with Backend() as absent:
+        error = absent.probe(ANSWER, target="long64")
+    assert error is not None
+    assert error.kind == "missing"
+    assert error.message == "compiling slang needs llvmlite; install it with: pip install 'bootslang[compile]'"
+
+
+@pytest.mark.parametrize("target", MACHINES)
+def test_a_function_of_another_unit_may_be_called_last(backend: Backend, target: str) -> None:
+    # LLVM makes a jump of the call, which 16-bit code could not make to a symbol that is not hidden.
+    ir = "declare i32 @other(i32)\ndefine i32 @f(i32 %x) { %y = tail call i32 @other(i32 %x)\n ret i32 %y }"
+    assert backend.probe(ir, target=target) is None
 
 
 def test_good_assembly_passes_the_probe(backend: Backend) -> None:

@@ -5,8 +5,8 @@ mnemonic in inline assembly ends the process that LLVM is in. A worker is starte
 modules, and is replaced when it dies; what it said last becomes a `BackendError`.
 
 To be told *which* assembly LLVM refused, the front end ends every line of it with a comment: ` # ` and a site of its
-own choice. LLVM quotes the refused line, comment included, and the error carries the site. A wrong operand constraint
-has no line; it is reported with the number in the call's `!srcloc` metadata.
+own choice. LLVM quotes the refused line, comment included, and the error carries the site. A wrong operand has no line;
+it is reported with the number in the call's `!srcloc` metadata.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Action: TypeAlias = Literal["object", "assembly", "ir"]
-Kind: TypeAlias = Literal["assembly", "constraint", "internal", "missing"]
+Kind: TypeAlias = Literal["assembly", "operand", "internal", "missing"]
 
 MOST_WORKERS: Final = 2
 """More cost more memory and start-up (70 ms each) than the few units of a boot loader win."""
@@ -40,7 +40,10 @@ REVISION: Final = 1
 """Counted up when the same module and target begin to give another object, so that caches forget the old one."""
 
 ASSEMBLY_ERROR: Final = re.compile(r"^error: <inline asm>:\d+:\d+: (?P<message>.*)", re.MULTILINE)
-CONSTRAINT_ERROR: Final = re.compile(r"error: (?P<message>.*constraint.*?)(?: at line (?P<cookie>\d+))?$", re.MULTILINE)
+UNPLACED_ERROR: Final = re.compile(r"^error: <unknown>:\d+: (?P<message>.*)", re.MULTILINE)
+"""What comes to light when a whole object is put together: a label that is nowhere, a distance of no known kind."""
+OPERAND_ERROR: Final = re.compile(r"^error: (?P<message>.*) at line (?P<cookie>\d+)$", re.MULTILINE)
+NO_ASSEMBLER: Final = "we don't have an asm parser for this target"
 ASSERTION: Final = re.compile(r"Assertion `(?P<message>.*)' failed")
 
 
@@ -49,12 +52,12 @@ class BackendError(Exception):
 
     Attributes:
         message: What LLVM said, in one line: "invalid instruction mnemonic 'mvo'".
-        kind: `assembly` and `constraint` are mistakes in an `asm` of the user's; `internal` is a mistake of the
-            compiler's; `missing` means that llvmlite is not installed.
-        text: The refused line of assembly, without its comment.
+        kind: `assembly` and `operand` are mistakes in an `asm` of the user's, in its text and in its operands;
+            `internal` is a mistake of the compiler's; `missing` means that llvmlite is not installed, or lacks x86.
+        text: The refused line of assembly, without its comment; empty where LLVM quotes none: then `probe` finds it.
         column: Where in `text` it is wrong, from 0; None where LLVM does not say.
         site: What stood in the comment at the end of that line; empty without one.
-        cookie: The number in the call's `!srcloc`, for `constraint`.
+        cookie: The number in the call's `!srcloc`, for `operand`.
         detail: All that LLVM printed.
 
     """
@@ -84,10 +87,15 @@ def explain(detail: str) -> BackendError:
     """The error that `detail`, the last words of a worker, tells of."""
     if found := ASSEMBLY_ERROR.search(detail):
         return assembly_error(found, detail)
-    if found := CONSTRAINT_ERROR.search(detail):
-        cookie = found["cookie"]
+    if found := UNPLACED_ERROR.search(detail):
+        return BackendError(found["message"], kind="assembly", detail=detail)
+    if found := OPERAND_ERROR.search(detail):
+        return BackendError(found["message"], kind="operand", cookie=int(found["cookie"]), detail=detail)
+    if NO_ASSEMBLER in detail:
         return BackendError(
-            found["message"], kind="constraint", cookie=int(cookie) if cookie is not None else None, detail=detail
+            "this build of llvmlite cannot assemble x86 code; compile on an x86-64 machine",
+            kind="missing",
+            detail=detail,
         )
     if found := ASSERTION.search(detail):
         return BackendError(f"an assertion of LLVM failed: {found['message']}", kind="internal", detail=detail)
@@ -98,7 +106,7 @@ def explain(detail: str) -> BackendError:
 def assembly_error(found: re.Match[str], detail: str) -> BackendError:
     """The error of an assembler message: below it LLVM prints the refused line and a caret."""
     line, caret = (*detail[found.end() :].split("\n")[1:3], "", "")[:2]
-    code, _, site = line.partition("#")
+    code, _, site = line.rpartition("#") if "#" in line else (line, "", "")
     text = code.strip()
     marked = len(caret) - len(caret.lstrip()) - (len(code) - len(code.lstrip()))
     return BackendError(
