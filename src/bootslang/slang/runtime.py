@@ -8,7 +8,21 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from bootslang.slang.intrinsics import asm, text
-from bootslang.slang.words import Struct, address, array, compile_for, fn, length, span, target, u8, u32, u64, usize
+from bootslang.slang.words import (
+    Struct,
+    address,
+    array,
+    compile_for,
+    fn,
+    length,
+    linked,
+    span,
+    target,
+    u8,
+    u32,
+    u64,
+    usize,
+)
 
 compile_for("real16", "protected32", "long64", optimize="size")
 
@@ -20,6 +34,7 @@ ZEROS: Final = 0x20
 PREFIX: Final = 0x40
 SIGNED: Final = 0x80
 DIGITS: Final = array[u8](b"0123456789abcdef")
+FILES: Final = "files"
 SPACE: Final = 0x20
 ZERO: Final = 0x30
 MOST_DIGITS: Final = 20
@@ -29,6 +44,13 @@ class CaughtError(Struct):
     """What `except BootError as error` gives."""
 
     message: span[u8]
+
+
+class SourceFile(Struct):
+    """A source file that errors name: the compiler places one for each into the set FILES."""
+
+    number: u32
+    name: span[u8]
 
 
 class ErrorState(Struct):
@@ -56,10 +78,13 @@ def hook_stop() -> NoReturn:
     raise NotImplementedError
 
 
-@fn
-def hook_file(number: u32) -> span[u8]:
-    """The name of a source file by its number: the compiler makes this function for each unit."""
-    raise NotImplementedError
+@fn(inline=False)
+def file_name(number: u32) -> span[u8]:
+    """The name of a source file by its number."""
+    for file in linked(SourceFile, FILES):
+        if file.number == number:
+            return file.name
+    return text("?")
 
 
 @fn(inline=False)
@@ -167,7 +192,7 @@ def raise_error() -> NoReturn:
             unwind64(address(state.frame))
         else:
             unwind32(address(state.frame))
-    print(f"{state.message[0 : usize(state.used)]} [{hook_file(state.site >> 16)}:{state.site & 0xFFFF}]")
+    print(f"{state.message[0 : usize(state.used)]} [{file_name(state.site >> 16)}:{state.site & 0xFFFF}]")
     hook_stop()
 
 

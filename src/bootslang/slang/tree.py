@@ -435,4 +435,5 @@ class Body:
     statements: list[Statement] = field(default_factory=list)
     assembly: list[str | Variable | Function] | None = None
     """The code of a naked function."""
+    assembly_location: Location | None = None
     speed: bool = False

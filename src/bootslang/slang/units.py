@@ -10,7 +10,8 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -18,10 +19,11 @@ from typing import Any
 
 from bootslang.slang import function as functions
 from bootslang.slang import memory, words
-from bootslang.slang.backend import Backend, BackendError, fingerprint
+from bootslang.slang.backend import Backend, BackendError, Job, fingerprint
+from bootslang.slang.cache import Cache, key
 from bootslang.slang.check import Surroundings
 from bootslang.slang.diagnostics import CompileError, Diagnostic, Location, source_line
-from bootslang.slang.emit import emit_unit
+from bootslang.slang.emit import RunTime, emit_unit
 
 TARGETS = ("real16", "protected32", "long64")
 
@@ -34,8 +36,7 @@ class Unit:
     target: str
     modules: tuple[str, ...]
     """The first is the root; of all of them, functions with a section, a symbol or a hook to fill are roots."""
-    keep: tuple[str, ...] = field(default=())
-    """Further functions to keep, by qualified name in the root module."""
+    run_time: RunTime = "own"
 
 
 @cache
@@ -90,44 +91,46 @@ def providers_of(root: ModuleType) -> dict[str, functions.Function]:
 
 def roots_of(unit: Unit) -> list[functions.Function]:
     roots: list[functions.Function] = []
-    for position, name in enumerate(unit.modules):
+    for name in unit.modules:
         module = importlib.import_module(name)
         own = functions_of(module)
         roots += [f for f in own if f.options.section or f.options.symbol]
-        if position == 0:
-            roots += [f for f in own if f.__qualname__ in unit.keep and f not in roots]
     return roots
-
-
-def placed_in(unit: Unit, around: Surroundings) -> None:
-    """Take in the values of the root module that have a section of their own."""
-    from bootslang.slang.check.scope import Scope
-    from bootslang.slang.source import source_of
-
-    for name in unit.modules[:1]:
-        module = importlib.import_module(name)
-        for key, value in vars(module).items():
-            if isinstance(value, (words.Struct, words.array)) and memory.section_of(value):
-                source = source_of(name)
-                if key in source.variables:
-                    scope = Scope(around, source, functions.Function(placed_in, functions.Options()))
-                    scope.member(module, key, source.variables[key].node, own=True)
 
 
 def ir_of(unit: Unit) -> str:
     """The unit's LLVM IR. Raises CompileError."""
     root = importlib.import_module(unit.modules[0])
     around = Surroundings(unit.target)
-    placed_in(unit, around)
-    roots = roots_of(unit)
-    for variable in around.variables.values():
-        from bootslang.slang.emit.data import pointed_functions
-
-        roots += [f for f in pointed_functions(variable.value) if f not in roots]
-    text = emit_unit(unit.name, around, roots, providers_of(root))
+    text = emit_unit(
+        unit.name, around, roots_of(unit), providers_of(root), run_time=unit.run_time, modules=unit.modules
+    )
     if around.diagnostics:
         raise CompileError(around.diagnostics)
     return text
+
+
+def compile_all(units: Sequence[Unit], *sources: Path) -> list[bytes]:
+    """The objects of several units, in their order: from the cache where neither compiler nor `sources` have changed.
+
+    `sources` are the folders that hold all slang files of the units. Raises CompileError.
+    """
+    digest = source_digest(*sources)
+    store = Cache()
+    names = [
+        key(repr(unit), digest, compiler_digest(), fingerprint(unit.target), str(sys.version_info)) for unit in units
+    ]
+    found = [store.get(name) for name in names]
+    missing = [index for index, item in enumerate(found) if item is None]
+    jobs = [Job(ir=ir_of(units[index]), target=units[index].target) for index in missing]
+    try:
+        made = backend().compile_all(jobs)
+    except BackendError as error:
+        raise in_users_terms(error) from None
+    for index, item in zip(missing, made, strict=True):
+        store.put(names[index], item)
+        found[index] = item
+    return [item for item in found if item is not None]
 
 
 def compile_ir(ir: str, target: str) -> bytes:
@@ -139,8 +142,8 @@ def compile_ir(ir: str, target: str) -> bytes:
 
 
 def compile_host(ir: str) -> bytes:
-    """The object of a module for this machine."""
-    return compile_ir(ir, "host")
+    """The object of a module for this machine, through the cache."""
+    return Cache().get_or_compute(key(fingerprint("host"), ir), lambda: compile_ir(ir, "host"))
 
 
 def in_users_terms(error: BackendError) -> Exception:
@@ -171,11 +174,6 @@ def source_digest(*roots: Path) -> str:
 def compiler_digest() -> str:
     """What beside the source decides about the output: the compiler itself."""
     return source_digest(Path(__file__).parent)
-
-
-def cache_key(unit: Unit, digest: str) -> str:
-    text = f"{unit}|{digest}|{compiler_digest()}|{fingerprint(unit.target)}|{sys.version_info[:2]}"
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_file(path: Path, targets: tuple[str, ...] = ()) -> list[Diagnostic]:

@@ -73,7 +73,7 @@ def put(byte: u8) -> None:
     elif byte == BACKSPACE:
         column -= 1 if column else 0
     else:
-        cells()[row * columns + column] = GREY_ON_BLACK | byte
+        cells()[row * columns + column] = GREY_ON_BLACK | u16(byte)
         column += 1
     if column == columns:
         column = 0

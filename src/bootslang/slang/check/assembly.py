@@ -44,7 +44,7 @@ class Assemblies(Expressions):
             self.check_width(name, place)
         names = list(dict.fromkeys(name for name, _ in outputs))
         kinds = tuple(types.BOOL if name in FLAGS else REGISTER_TYPES[name] for name in names)
-        return tree.Assembly(self.location(node), types.TupleType(kinds), code, inputs, names, clobbers)
+        return tree.Assembly(self.location(node.args[0]), types.TupleType(kinds), code, inputs, names, clobbers)
 
     def assembly_input(self, keyword: ast.keyword, inputs: dict[str, tree.Expression]) -> None:
         name = keyword.arg or ""

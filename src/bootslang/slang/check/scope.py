@@ -202,7 +202,8 @@ class Scope:
             place = owner.location(owner.variables[name].node) if name in owner.variables else None
             known = tree.Variable(symbol, kind, value, constant, section, aligned, place)
             self.around.variables[symbol] = known
-        return tree.VariableAddress(self.location(node), kind, known)
+        reference = isinstance(kind, (types.StructType, types.ArrayType))
+        return tree.VariableAddress(self.location(node), kind if reference else types.PtrType(types.Cell(kind)), known)
 
     def object_address(
         self, home: str, name: str, variable: Variable | None, value: Any, node: ast.AST

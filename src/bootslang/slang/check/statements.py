@@ -10,6 +10,7 @@ from bootslang.slang import intrinsics, tree, types, words
 from bootslang.slang.check.calls import Calls
 from bootslang.slang.check.messages import Messages
 from bootslang.slang.check.scope import Comptime, Problem, Surroundings, signature_of
+from bootslang.slang.diagnostics import Location
 from bootslang.slang.function import Function
 from bootslang.slang.source import definition_of
 
@@ -557,7 +558,7 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
     body = tree.Body(function, function.symbol, source.location(definition), locals_, result)
     body.speed = source.optimize == "speed"
     if function.options.naked:
-        body.assembly = naked_code(checker, definition)
+        body.assembly, body.assembly_location = naked_code(checker, definition)
     else:
         body.statements = checker.block(definition.body)
         if checker.reachable and not isinstance(result, types.NoneKind):
@@ -567,18 +568,19 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
     return body
 
 
-def naked_code(checker: Statements, definition: ast.FunctionDef) -> list[str | tree.Variable | Function]:
+def naked_code(
+    checker: Statements, definition: ast.FunctionDef
+) -> tuple[list[str | tree.Variable | Function], Location]:
     """The assembly of a naked function: one asm statement, after the docstring if there is one."""
     statements = [s for s in definition.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    location = checker.location(definition)
     match statements:
         case [ast.Expr(value=ast.Call() as call)]:
             try:
-                return checker.assemble(call, []).code
+                return checker.assemble(call, []).code, checker.location(call.args[0])
             except Problem as problem:
                 checker.report(problem)
-                return []
         case _:
-            checker.report(
-                Problem(definition, "a naked function is one asm statement", "call a plain function from it")
-            )
-            return []
+            problem = Problem(definition, "a naked function is one asm statement", "call a plain function from it")
+            checker.report(problem)
+    return [], location

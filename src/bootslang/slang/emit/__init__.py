@@ -4,6 +4,6 @@
 `statements` statements and functions, `debug` debug information, `unit` the module as a whole.
 """
 
-from bootslang.slang.emit.unit import emit_unit
+from bootslang.slang.emit.unit import RunTime, emit_unit
 
-__all__ = ["emit_unit"]
+__all__ = ["RunTime", "emit_unit"]

@@ -20,14 +20,14 @@ class Data:
         self.lowering = lowering
         self.symbolise = symbolise
 
-    def global_variable(self, variable: tree.Variable) -> str:
+    def global_variable(self, variable: tree.Variable, *, public: bool = False) -> str:
         pieces = self.pieces(variable.value, types.Cell(variable.type))
         kind, initial = self.initialiser(pieces)
         empty = initial == "zeroinitializer"
         family = "rodata" if variable.constant else "bss" if empty else "data"
         section = variable.section or f".{family}.{variable.symbol}"
         place = "" if self.lowering.target == "host" else f', section "{section}"'
-        linkage = "" if variable.section else "internal "
+        linkage = "" if variable.section or public else "internal "
         word = "constant" if variable.constant else "global"
         return f"{quoted(variable.symbol)} = {linkage}{word} {kind} {initial}{place}, align {variable.aligned}"
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import zlib
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from bootslang.slang import function as functions
-from bootslang.slang import runtime, source, tree, types
+from bootslang.slang import memory, runtime, source, tree, types
 from bootslang.slang.check import Surroundings, check_function
-from bootslang.slang.check.scope import signature_of
+from bootslang.slang.check.scope import Scope, signature_of
 from bootslang.slang.emit.data import Data, pointed_functions
 from bootslang.slang.emit.debug import DebugInfo
 from bootslang.slang.emit.host import HostGlue
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 HOOKS = {"write": runtime.hook_write, "stop": runtime.hook_stop}
 EXTERNAL_HOOKS = {"hook_write": "slang.write", "hook_stop": "slang.stop"}
 """What a unit without a provider calls: the linker then says which name is missing."""
+RunTime: TypeAlias = Literal["own", "shared", "foreign"]
+"""Whether a unit keeps its run time to itself, shows it to other objects, or uses that of another object."""
 VIOLATION_LETTER = "X"
 """What a unit that reports letters is given for a violated check."""
 
@@ -30,8 +33,11 @@ VIOLATION_LETTER = "X"
 class Unit:
     """Everything of one compilation."""
 
-    def __init__(self, name: str, around: Surroundings, providers: dict[str, functions.Function]) -> None:
+    def __init__(
+        self, name: str, around: Surroundings, providers: dict[str, functions.Function], *, run_time: RunTime
+    ) -> None:
         self.around = around
+        self.runtime = run_time
         self.host = around.target == "host"
         self.lowering = Lowering(around.target, around.pointer_bytes)
         self.debug = DebugInfo(name)
@@ -41,36 +47,43 @@ class Unit:
         self.definitions: list[str] = []
         self.declarations: dict[str, str] = {}
         self.texts: dict[bytes, str] = {}
-        self.files: dict[str, int] = {}
+        self.files: dict[int, str] = {}
         self.used: dict[str, None] = {}
         self.roots: set[functions.Function] = set()
         self.results: dict[int, tree.Local] = {}
         self.outlined = 0
-        self.failures: dict[tuple[int, str], str] = {}
+        self.placed_modules: set[str] = set()
 
     # Names
 
     def function(self, function: Any) -> str:
         """The name of a function; hooks are replaced by what provides them."""
         name = function.__name__
-        if function.__module__ == runtime.__name__ and name in {"hook_write", "hook_stop", "hook_file"}:
+        if function.__module__ == runtime.__name__ and name in EXTERNAL_HOOKS:
             return self.hook(function, name)
+        if function.__module__ == runtime.__name__ and self.runtime == "foreign":
+            return self.declared(function, function.symbol)
         self.around.want(function)
         return quoted(function.symbol)
 
     def hook(self, function: functions.Function, name: str) -> str:
-        if name == "hook_file":
-            return quoted("slang.file")
         if self.host:
             return quoted(f"slang.host.{name.removeprefix('hook_')}")
         provider = self.providers.get(name.removeprefix("hook_"))
         if provider is not None:
             return self.function(provider)
-        symbol = EXTERNAL_HOOKS[name]
+        return self.declared(function, EXTERNAL_HOOKS[name])
+
+    def declared(self, function: functions.Function, symbol: str) -> str:
+        """A function that another object defines."""
         parameters, result = signature_of(function, self.around, source.definition_of(function)[1])
         lowered = self.lowering.parameters([kind for _, kind in parameters])
         listed = ", ".join(f"{kind} {attributes}".strip() for kind, attributes in lowered)
-        self.declarations[symbol] = f"declare {self.lowering.value(result)} {quoted(symbol)}({listed})"
+        never = " noreturn" if isinstance(result, types.NeverType) else ""
+        cold = " cold" if symbol.endswith("_error") else ""
+        self.declarations[symbol] = (
+            f"declare {self.lowering.value(result)} {quoted(symbol)}({listed}) nounwind{never}{cold}"
+        )
         return quoted(symbol)
 
     def symbol(self, name: str) -> str:
@@ -95,7 +108,13 @@ class Unit:
         return debug_path(source.source_of(function.__module__).path)
 
     def file_number(self, location: Location) -> int:
-        return self.files.setdefault(error_path(location.path), len(self.files))
+        """A file's number: a digest of its name, so that objects which are linked together agree on it."""
+        name = error_path(location.path)
+        number = zlib.crc32(name.encode()) & 0xFFFF
+        if self.files.setdefault(number, name) != name:
+            message = f"{name} and {self.files[number]} have the same number: rename one"
+            raise AssertionError(message)
+        return number
 
     def state_symbol(self) -> str:
         """The run time's ErrorState."""
@@ -191,10 +210,15 @@ class Unit:
             return ""
         return f' section "{wanted or f".text.{symbol}"}" align 1'
 
+    def is_public(self, function: functions.Function) -> bool:
+        """Whether other objects may refer to a function."""
+        shared = self.runtime == "shared" and function.__module__ == runtime.__name__
+        return bool(shared or function in self.roots or function.options.symbol or function.options.section)
+
     def head(self, body: tree.Body, parameters: str, scope: int) -> str:
         function = body.function
         options = function.options
-        public = function in self.roots or options.symbol or options.section
+        public = self.is_public(function)
         linkage = "" if public else "internal "
         words = self.attributes(body)
         if isinstance(body.result, types.NeverType):
@@ -212,12 +236,12 @@ class Unit:
         parameters = ", ".join(f"{kind} {attributes}".strip() for kind, attributes in lowered)
         words = f"naked noinline {self.attributes(body).replace(' noinline', '')}"
         function = body.function
-        public = function in self.roots or function.options.symbol or function.options.section
+        public = self.is_public(function)
         head = (
             f"define {'' if public else 'internal '}{self.lowering.value(body.result)} "
             f"{quoted(body.symbol)}({parameters}) {words}{self.section(body.symbol, function.options.section)}"
         )
-        code = text_constant(self.assembly_text(body.assembly, body.location).encode())[1:]
+        code = text_constant(self.assembly_text(body.assembly, body.assembly_location or body.location).encode())[1:]
         place = self.debug.location(scope, body.location)
         call = f'  call void asm sideeffect inteldialect {code}, ""(), !dbg !{place}'
         return f"{head} !dbg !{scope} {{\nentry:\n{call}\n  unreachable\n}}"
@@ -240,6 +264,35 @@ class Unit:
                 lines.append(f"{line.strip().replace('$', '$$')} # {location.path}:{location.line + number}")
         return "\n".join(lines)
 
+    def show_run_time(self) -> None:
+        """Compile all of the run time that other objects may call."""
+        other = "32" if self.lowering.pointer_bytes == 8 else "64"
+        for value in vars(runtime).values():
+            if isinstance(value, functions.Function) and value.__module__ == runtime.__name__:
+                if not value.__name__.endswith(other):
+                    self.around.want(value)
+        self.state_symbol()
+
+    def want_pointed(self) -> None:
+        """Compile the functions that data points to."""
+        for variable in list(self.around.variables.values()):
+            for pointed in pointed_functions(variable.value):
+                self.around.want(pointed)
+
+    def take_placed(self, module_name: str) -> None:
+        """Take in what a module has placed in sections of its own: it belongs to every unit that uses its code."""
+        if module_name in self.placed_modules or self.host:
+            return
+        self.placed_modules.add(module_name)
+        owner = source.source_of(module_name)
+        for name, value in vars(owner.module).items():
+            section = memory.section_of(value)
+            if section and source.home_of(module_name, name) == (module_name, name):
+                scope = Scope(self.around, owner, runtime_function())
+                found = scope.member(owner.module, name, owner.variables[name].node, own=True)
+                assert isinstance(found, tree.VariableAddress)
+                self.used[found.variable.symbol] = None
+
     def define(self, body: tree.Body) -> None:
         line = body.location.line
         scope = self.debug.function(body.function.__qualname__, body.symbol, self.path_of(body.function), line)
@@ -259,10 +312,12 @@ class Unit:
                 if symbol in done:
                     continue
                 done.add(symbol)
-                if self.host and not variable.constant:
+                shared = self.runtime == "foreign" and variable.value is runtime.state
+                if shared or (self.host and not variable.constant):
                     lines.append(f"{quoted(symbol)} = external global i8")
                 else:
-                    lines.append(writer.global_variable(variable))
+                    public = self.runtime == "shared" and variable.value is runtime.state
+                    lines.append(writer.global_variable(variable, public=public))
         return lines
 
     def pointed(self, value: Any) -> str:
@@ -295,31 +350,23 @@ class Unit:
         return lines
 
     def file_table(self) -> list[str]:
-        """The names of source files, and the function that finds one by its number."""
-        if f"{runtime.__name__}.raise_error" not in self.defined_symbols():
+        """The names of the source files that errors of this unit tell, in the set that the run time searches."""
+        if self.host or self.letters:
             return []
         word = self.lowering.word
-        pair = f"{{ptr, {word}}}"
-        entries = ", ".join(f"{pair} {{ptr {self.text(n.encode())}, {word} {len(n)}}}" for n in self.files)
-        count = len(self.files)
-        [(kind, attributes)] = self.lowering.parameters([types.U32])
-        table = "zeroinitializer" if not count else f"[{entries}]"
-        return [
-            f"@slang.files = internal constant [{count} x {pair}] {table}",
-            f"define internal {pair} {quoted('slang.file')}({kind} {attributes} %n) nounwind minsize optsize"
-            f"{self.section('slang.file')} {{",
-            f"  %entry = getelementptr {pair}, ptr @slang.files, i32 %n",
-            f"  %value = load {pair}, ptr %entry",
-            f"  ret {pair} %value",
-            "}",
-        ]
-
-    def defined_symbols(self) -> set[str]:
-        return {function.symbol for function in self.around.wanted}
+        kind = f"<{{i32, ptr, {word}}}>"
+        lines = []
+        for number, name in self.files.items():
+            symbol = f"slang.file.{name}"
+            value = f"{kind} <{{i32 {number}, ptr {self.text(name.encode())}, {word} {len(name)}}}>"
+            section = f".set.{runtime.FILES}.{name}"
+            lines.append(f'{quoted(symbol)} = internal constant {value}, section "{section}", align 1')
+            self.used[symbol] = None
+        return lines
 
     def module(self) -> str:
-        data = self.data()
         files = self.file_table()
+        data = self.data()
         flags = ['!{i32 7, !"Dwarf Version", i32 4}', '!{i32 2, !"Debug Info Version", i32 3}']
         if self.lowering.regparm:
             flags.append('!{i32 1, !"NumRegisterParameters", i32 3}')
@@ -344,29 +391,43 @@ def emit_unit(
     roots: Iterable[functions.Function],
     providers: dict[str, functions.Function],
     *,
+    run_time: RunTime = "own",
     thunks: bool = False,
+    modules: Iterable[str] = (),
 ) -> str:
     """Check and emit `roots` and all that they need; the text of the module.
 
-    Findings are in `around.diagnostics` afterwards; the text is then of no use. `thunks` adds what CPython calls.
+    Findings are in `around.diagnostics` afterwards; the text is then of no use. `thunks` adds what CPython calls;
+    what `modules` have placed in sections of their own is part of the unit in any case.
     """
-    unit = Unit(name, around, providers)
+    unit = Unit(name, around, providers, run_time=run_time)
     for root in roots:
         unit.roots.add(root)
         around.want(root)
     if thunks:
         unit.glue.begin(list(unit.roots))
+    for module in modules:
+        unit.take_placed(module)
+    unit.want_pointed()
+    if run_time == "shared":
+        unit.show_run_time()
     position = 0
     while position < len(around.wanted):
         function = around.wanted[position]
         position += 1
+        unit.take_placed(function.__module__)
         body = check_function(function, around)
         if body is not None and not around.diagnostics:
             unit.define(body)
-            for variable in list(around.variables.values()):
-                for pointed in pointed_functions(variable.value):
-                    around.want(pointed)
+        unit.want_pointed()
     return unit.module() if not around.diagnostics else ""
+
+
+def runtime_function() -> functions.Function:
+    """Some function: a scope needs one to say whose names it knows."""
+    found: Any = runtime.put
+    assert isinstance(found, functions.Function)
+    return found
 
 
 def error_path(path: str) -> str:

@@ -1,0 +1,116 @@
+"""The rocket: which units stages 1 to 4 are made of, their objects, and the linking of one disk's stages.
+
+An installed Bootslang carries the objects; a checkout compiles them when they are first needed, through a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bootslang.boot import layout
+from bootslang.slang.link import Image, LinkRequest, ObjectFile, link
+
+if TYPE_CHECKING:
+    from bootslang.slang.emit import RunTime
+
+BOOT: Final = "bootslang.boot"
+LIBRARY: Final = (f"{BOOT}.lib.memory", f"{BOOT}.lib.division")
+"""What LLVM calls of its own accord: copies, fills, 64-bit division."""
+SHIPPED: Final = "objects"
+"""The folder of the installed package that holds the objects."""
+
+
+@dataclass(frozen=True)
+class UnitSpec:
+    """One object: which module it starts from, and for which machine."""
+
+    name: str
+    target: str
+    root: str
+    run_time: RunTime = "own"
+    library: bool = True
+    """Whether the object carries the functions that LLVM calls; else another one that it is linked with does."""
+
+
+CODECS: Final = ("bzip2",)
+UNITS: Final = (
+    UnitSpec("stage1", "real16", f"{BOOT}.bios.boot_sector"),
+    UnitSpec("stage2", "protected32", f"{BOOT}.bios.loader"),
+    UnitSpec("stage3", "protected32", f"{BOOT}.bios.survey"),
+    UnitSpec("lift32", "protected32", f"{BOOT}.lift.entry32", "shared"),
+    UnitSpec("lift64", "long64", f"{BOOT}.lift.entry64", "shared"),
+    *(
+        UnitSpec(f"codec_{codec}_32", "protected32", f"{BOOT}.codecs.{codec}", "foreign", library=False)
+        for codec in CODECS
+    ),
+    *(UnitSpec(f"codec_{codec}_64", "long64", f"{BOOT}.codecs.{codec}", "foreign", library=False) for codec in CODECS),
+)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The linked stages of one disk."""
+
+    stage1: Image
+    stage2: Image
+    stage3: Image
+    lift64: Image
+    lift32: Image
+
+    def all(self) -> tuple[Image, ...]:
+        """In the order in which they run."""
+        return self.stage1, self.stage2, self.stage3, self.lift64, self.lift32
+
+
+def compile_units() -> dict[str, bytes]:
+    """The object of every unit, by its name; compiled where the cache does not have it.
+
+    Raises:
+        CompileError: Boot code has a mistake; it carries the diagnostics.
+
+    """
+    from bootslang.slang.units import Unit, compile_all
+
+    specs = [
+        Unit(spec.name, spec.target, (spec.root, *(LIBRARY if spec.library else ())), spec.run_time) for spec in UNITS
+    ]
+    return dict(zip((spec.name for spec in UNITS), compile_all(specs, Path(__file__).parent), strict=True))
+
+
+@cache
+def objects() -> dict[str, bytes]:
+    """The object of every unit: as shipped, else compiled."""
+    shipped = resources.files("bootslang").joinpath(SHIPPED)
+    if all(shipped.joinpath(f"{spec.name}.o").is_file() for spec in UNITS):
+        return {spec.name: shipped.joinpath(f"{spec.name}.o").read_bytes() for spec in UNITS}
+    return compile_units()
+
+
+def stages(*, codecs: Iterable[str] = CODECS) -> Stages:
+    """Link the stages of a disk that uses `codecs` (names as in CODECS; `none` needs no code).
+
+    Raises:
+        LinkError: A stage does not fit its place; the message says by how much.
+
+    """
+    chosen = sorted(set(codecs) - {"none"})
+    low = layout
+    return Stages(
+        linked("stage1", low.BOOT_SECTOR, low.BOOT_SECTOR_CODE_BYTES, low.BOOT_SECTOR_CODE_BYTES),
+        linked("stage2", low.STAGE2, low.STAGE2_END - low.STAGE2),
+        linked("stage3", low.STAGE3, low.STAGE3_END - low.STAGE3),
+        linked("lift64", low.STAGE4, low.STAGE4_END - low.STAGE4, extra=[f"codec_{codec}_64" for codec in chosen]),
+        linked("lift32", low.STAGE4, low.STAGE4_END - low.STAGE4, extra=[f"codec_{codec}_32" for codec in chosen]),
+    )
+
+
+def linked(name: str, base: int, memory: int, file: int | None = None, *, extra: Iterable[str] = ()) -> Image:
+    """One stage at its place in low memory: `memory` bytes are there for it, `file` of them for its bytes on the disk."""
+    found = objects()
+    parts = tuple(ObjectFile(part, found[part]) for part in (name, *extra))
+    return link(LinkRequest(name=name, objects=parts, base=base, file_limit=file, memory_limit=memory))
