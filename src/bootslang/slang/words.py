@@ -138,15 +138,15 @@ class Struct:
 
             construct(self, values)
 
-        def __bytes__(self) -> bytes:
-            from bootslang.slang.memory import view_of
-
-            return bytes(view_of(self).memory)
-
         def __repr__(self) -> str:
             from bootslang.slang.memory import represent
 
             return represent(self)
+
+    def __bytes__(self) -> bytes:
+        from bootslang.slang.memory import view_of
+
+        return bytes(view_of(self).memory)
 
     @classmethod
     def of(cls, data: span[u8], /) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bootslang.slang import memory, runtime, source, tree, types
 from bootslang.slang.check.scope import signature_of
@@ -61,6 +61,7 @@ class HostGlue:
         self.thunked = sorted(functions, key=lambda function: function.symbol)
         for function in (runtime.raise_error, runtime.attempt64, runtime.unwind64, runtime.halt_error):
             self.unit.function(function)
+        self.unit.roots.add(cast("Function", runtime.attempt64))  # CPython calls it: it has to outlive the optimiser
 
     # Calls out
 
