@@ -10,7 +10,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from bootslang.slang.backend import Backend, BackendError, Job, explain, fingerprint
+from bootslang.slang.backend import Backend, BackendError, Job, Worker, explain, fingerprint
 from bootslang.slang.targets import TARGETS, data_layout, triple
 
 MACHINES = ("real16", "protected32", "long64")
@@ -155,6 +155,8 @@ def test_a_missing_llvmlite_is_said_with_what_to_install(monkeypatch: pytest.Mon
     assert error is not None
     assert error.kind == "missing"
     assert error.message == "compiling slang needs llvmlite; install it with: pip install 'bootslang[compile]'"
+    with pytest.raises(BackendError, match="compiling slang needs llvmlite"):
+        fingerprint("long64")
 
 
 @pytest.mark.parametrize("target", MACHINES)
@@ -186,6 +188,30 @@ def test_a_malformed_module_is_an_internal_error(backend: Backend, ir: str, word
 def test_an_assertion_of_llvm_is_told_as_such() -> None:
     error = explain('python: X86.cpp:12: void f(): Assertion `A == B && "no"\' failed.\n #0 0x00007f\n')
     assert (error.kind, error.message) == ("internal", 'an assertion of LLVM failed: A == B && "no"')
+
+
+def test_an_assertion_of_llvm_leaves_this_process_alive(backend: Backend) -> None:
+    # Operand 3 of an assembly that has one: LLVM's wheels check themselves.
+    error = backend.probe(with_assembly("mov eax, $3", '"r"(i32 7)'), target="protected32")
+    assert error is not None
+    assert error.kind == "internal"
+    assert backend.compile(ANSWER, target="protected32")
+
+
+def test_after_an_interruption_the_next_module_gets_its_own_answer(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Worker.ask
+
+    def interrupted(worker: Worker, request: bytes) -> bytes:
+        ask(worker, request)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            backend.compile(ANSWER, target="long64")
+    assert "define i32 @f" in backend.optimise(DIVISION, target="long64")
 
 
 def test_a_worker_that_dies_without_a_word_is_an_internal_error() -> None:

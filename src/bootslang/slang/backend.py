@@ -253,14 +253,20 @@ class Backend:
         return reply[1:]
 
     def _start(self) -> Worker:
-        if util.find_spec("llvmlite") is None:
-            message = "compiling slang needs llvmlite; install it with: pip install 'bootslang[compile]'"
-            raise BackendError(message, kind="missing")
+        require_llvm()
         return Worker(self._command)
+
+
+def require_llvm() -> None:
+    """Raise the error that says what to install, if LLVM is not there."""
+    if util.find_spec("llvmlite") is None:
+        message = "compiling slang needs llvmlite; install it with: pip install 'bootslang[compile]'"
+        raise BackendError(message, kind="missing")
 
 
 def fingerprint(target: str) -> str:
     """What, beside a module's text, decides its object's bytes: a part of every cache key. Starts no worker."""
+    require_llvm()
     spec = TARGETS[target]
     parts = [f"backend {REVISION}", f"llvmlite {metadata.version('llvmlite')}", repr(spec)]
     if not spec.triple:
