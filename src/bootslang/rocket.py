@@ -5,7 +5,6 @@ An installed Bootslang carries the objects; a checkout compiles them when they a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -16,6 +15,8 @@ from bootslang.boot import layout
 from bootslang.slang.link import Image, LinkRequest, ObjectFile, link
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bootslang.slang.emit import RunTime
 
 BOOT: Final = "bootslang.boot"
@@ -110,7 +111,7 @@ def stages(*, codecs: Iterable[str] = CODECS) -> Stages:
 
 
 def linked(name: str, base: int, memory: int, file: int | None = None, *, extra: Iterable[str] = ()) -> Image:
-    """One stage at its place in low memory: `memory` bytes are there for it, `file` of them for its bytes on the disk."""
+    """One stage at its place: `memory` bytes are there for it, `file` of them for its bytes on the disk."""
     found = objects()
     parts = tuple(ObjectFile(part, found[part]) for part in (name, *extra))
     return link(LinkRequest(name=name, objects=parts, base=base, file_limit=file, memory_limit=memory))

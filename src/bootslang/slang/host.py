@@ -153,14 +153,18 @@ class Engine:
         self.failed.value, self.failure = 0, None
         frame = memory.view_of(runtime.state).address
         ended = self.attempt(thunk, ctypes.addressof(area), frame)
-        if self.failure is not None:
-            failure, self.failure = self.failure, None
-            self.failed.value = 0
-            raise failure
+        self.raise_failure()
         if ended == runtime.RAISED:
             text = bytes(runtime.state.message)[: runtime.state.used]
             raise words.BootError(text.decode(errors="replace"))
         return self.lift(area, result)
+
+    def raise_failure(self) -> None:
+        """Raise what a callback could not raise through native code."""
+        failure, self.failure = self.failure, None
+        self.failed.value = 0
+        if failure is not None:
+            raise failure
 
     def signature(self, function: functions.Function) -> tuple[list[types.Type], types.Type]:
         if function.symbol not in self.signatures:

@@ -6,11 +6,14 @@ Constants of boot code are made of them at import, and tests lend them to slang 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+import inspect
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bootslang.slang import types, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HOST_POINTER_BYTES = 8
 S = TypeVar("S", bound=words.Struct)
@@ -19,7 +22,7 @@ S = TypeVar("S", bound=words.Struct)
 def install_fields(struct: type[words.Struct]) -> None:
     """Replace the defaults in a struct's body by accessors of its bytes."""
     specifiers: dict[str, object] = {}
-    for name in struct.__dict__.get("__annotations__", {}):
+    for name in inspect.get_annotations(struct):
         if name.startswith("__"):
             continue
         specifiers[name] = struct.__dict__.get(name)
@@ -228,9 +231,9 @@ def load(memory: memoryview, cell: types.Cell, references: dict[int, object]) ->
         case types.StructType():
             return attach(kind.python, View(memory, references))
         case types.ArrayType():
-            part = words.array.__new__(words.array[generic_argument(kind.element)].__origin__)
+            part: words.array[Any] = words.array.__new__(words.array)
             part._view = View(memory, references)  # noqa: SLF001
-            cast("Any", part).__orig_class__ = words.array[generic_argument(kind.element)]
+            cast("Any", part).__orig_class__ = cast("Any", words.array)[generic_argument(kind.element)]
             return part
         case _:
             number = int.from_bytes(memory[:HOST_POINTER_BYTES], "little")
@@ -248,9 +251,9 @@ def generic_argument(cell: types.Cell) -> Any:
         case types.BoolType():
             base = bool
         case types.SpanType():
-            base = words.span[generic_argument(kind.element)]
+            base = cast("Any", words.span)[generic_argument(kind.element)]
         case types.PtrType():
-            base = words.ptr[generic_argument(kind.element)]
+            base = cast("Any", words.ptr)[generic_argument(kind.element)]
         case types.FunctionType():
             from collections.abc import Callable as AnyCallable
 
@@ -259,8 +262,8 @@ def generic_argument(cell: types.Cell) -> Any:
         case _:
             base = None
     if cell.big_endian:
-        base = words.be[base]
-    return words.volatile[base] if cell.volatile else base
+        base = cast("Any", words.be)[base]
+    return cast("Any", words.volatile)[base] if cell.volatile else base
 
 
 def store(memory: memoryview, cell: types.Cell, value: Any, references: dict[int, object]) -> None:

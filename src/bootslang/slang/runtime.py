@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NoReturn
 
-from bootslang.slang.intrinsics import asm, text
+from bootslang.slang.intrinsics import asm, halt, text
 from bootslang.slang.words import (
     Struct,
     address,
@@ -249,7 +249,7 @@ def halt_error(site: u32) -> NoReturn:
 @fn(naked=True)
 def attempt32(body: usize, frame: usize, slot: usize) -> u32:
     """Call `body(frame)`, having saved where to go on when it raises; RAISED if it did, else what it returned."""
-    asm("""
+    return asm("""
         push ebp
         push ebx
         push esi
@@ -267,7 +267,7 @@ def attempt32(body: usize, frame: usize, slot: usize) -> u32:
         pop ebx
         pop ebp
         ret
-    """)
+    """).eax
 
 
 @fn(naked=True)
@@ -285,12 +285,13 @@ def unwind32(slot: usize) -> NoReturn:
         pop ebp
         ret
     """)
+    halt()
 
 
 @fn(naked=True)
 def attempt64(body: usize, frame: usize, slot: usize) -> u32:
     """`attempt32` in the System V calling convention."""
-    asm("""
+    return asm("""
         push rbp
         push rbx
         push r12
@@ -315,7 +316,7 @@ def attempt64(body: usize, frame: usize, slot: usize) -> u32:
         pop rbx
         pop rbp
         ret
-    """)
+    """).eax
 
 
 @fn(naked=True)
@@ -335,3 +336,4 @@ def unwind64(slot: usize) -> NoReturn:
         pop rbp
         ret
     """)
+    halt()

@@ -7,12 +7,13 @@ import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from bootslang.slang.diagnostics import Diagnostic, Location
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from bootslang.slang.function import Function
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bootslang.slang import types
-
 if TYPE_CHECKING:
+    from bootslang.slang import types
     from bootslang.slang.diagnostics import Location
     from bootslang.slang.function import Function
 

@@ -179,11 +179,11 @@ def cell_of(annotation: object, pointer_bytes: int) -> Cell:
     return Cell(plain_kind(annotation, pointer_bytes))
 
 
-def plain_kind(annotation: object, pointer_bytes: int) -> Type:
+def plain_kind(annotation: Any, pointer_bytes: int) -> Type:
     if annotation is words.usize:
         return usize_of(pointer_bytes)
     if isinstance(annotation, type):
-        if annotation.__name__ in INTEGERS and getattr(words, annotation.__name__, None) is annotation:
+        if annotation.__name__ in INTEGERS and vars(words).get(annotation.__name__) is annotation:
             return INTEGERS[annotation.__name__]
         if annotation is bool:
             return BOOL
@@ -246,9 +246,14 @@ def size_of(kind: Type, pointer_bytes: int) -> int:
             )
 
 
-@functools.cache
 def layout_of(struct: type[words.Struct], pointer_bytes: int) -> Layout:
     """Place the fields of a struct: in order and without gaps, but where `at` says otherwise."""
+    uncached: Any = struct
+    return placed_fields(uncached, pointer_bytes)
+
+
+@functools.cache
+def placed_fields(struct: Any, pointer_bytes: int) -> Layout:
     fields: dict[str, Field] = {}
     position = end = 0
     for base in reversed(struct.__mro__):

@@ -10,20 +10,22 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bootslang.slang import function as functions
-from bootslang.slang import memory, words
+from bootslang.slang import words
 from bootslang.slang.backend import Backend, BackendError, Job, fingerprint
 from bootslang.slang.cache import Cache, key
 from bootslang.slang.check import Surroundings
 from bootslang.slang.diagnostics import CompileError, Diagnostic, Location, source_line
 from bootslang.slang.emit import RunTime, emit_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TARGETS = ("real16", "protected32", "long64")
 
@@ -62,8 +64,10 @@ def modules_of(root: ModuleType) -> list[ModuleType]:
         found[module.__name__] = module
         for value in vars(module).values():
             name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            origin = sys.modules.get(name) if isinstance(name, str) else None
-            if origin is not None and is_slang(origin) and not name.startswith("bootslang.slang"):
+            if not isinstance(name, str) or name.startswith("bootslang.slang"):
+                continue
+            origin = sys.modules.get(name)
+            if origin is not None and is_slang(origin):
                 waiting.append(origin)
     return list(found.values())
 
@@ -191,23 +195,23 @@ def check_file(path: Path, targets: tuple[str, ...] = ()) -> list[Diagnostic]:
 def load_file(path: Path) -> ModuleType:
     """Import a slang file by its path; a file of an installed package under its own name."""
     path = path.resolve()
-    for module in list(sys.modules.values()):
-        if getattr(module, "__file__", None) == str(path):
-            return module
+    for known in list(sys.modules.values()):
+        if getattr(known, "__file__", None) == str(path):
+            return known
     name = module_name(path)
     if name is not None:
         return importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
-    module: Any = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[path.stem]
         raise
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 def module_name(path: Path) -> str | None:

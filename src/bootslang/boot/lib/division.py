@@ -1,4 +1,4 @@
-"""64-bit division for 16- and 32-bit code, where no instruction does it: the functions that the compiler calls.
+"""64-bit division and shifts for 16- and 32-bit code: what LLVM calls where no instruction does them.
 
 The compiler adds them to each unit that needs them and has checked that no divisor is 0. Nothing here may divide 64-bit
 numbers itself.
@@ -37,6 +37,35 @@ def signed_remainder(dividend: i64, divisor: i64) -> i64:
     """What signed division leaves; it has the dividend's sign."""
     _, result = divide(magnitude(dividend), magnitude(divisor))
     return i64(0 - result) if dividend < 0 else i64(result)
+
+
+@fn(symbol="__ashldi3")
+def shifted_left(value: u64, count: u32) -> u64:
+    """`value << count`, for 0 to 63: where code is made small, LLVM calls this."""
+    low, high = u32(value), u32(value >> 32)
+    if count >= 32:
+        return u64(low << (count - 32)) << 32
+    if count == 0:
+        return value
+    return u64(high << count | low >> (32 - count)) << 32 | low << count
+
+
+@fn(symbol="__lshrdi3")
+def shifted_right(value: u64, count: u32) -> u64:
+    """`value >> count` of an unsigned number, for 0 to 63."""
+    low, high = u32(value), u32(value >> 32)
+    if count >= 32:
+        return high >> (count - 32)
+    if count == 0:
+        return value
+    return u64(high >> count) << 32 | (low >> count | high << (32 - count))
+
+
+@fn(symbol="__ashrdi3")
+def signed_shifted_right(value: i64, count: u32) -> i64:
+    """`value >> count` of a signed number, for 0 to 63."""
+    bits = shifted_right(u64(value), count)
+    return i64(~shifted_right(u64(~value), count)) if value < 0 else i64(bits)
 
 
 @fn

@@ -6,7 +6,6 @@ import ast
 import builtins
 import types as python_types
 import typing
-from collections.abc import Callable
 from typing import Any
 
 from bootslang.slang import intrinsics, tree, types, words
@@ -14,6 +13,9 @@ from bootslang.slang.check.assembly import Assemblies
 from bootslang.slang.check.scope import Comptime, Problem, signature_of
 from bootslang.slang.function import Function
 from bootslang.slang.source import definition_of
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable
 
 MACHINE: dict[Any, tuple[tuple[str, ...], str]] = {
     intrinsics.inb: (("u16",), "u8"),
@@ -296,7 +298,8 @@ class Calls(Assemblies):
         if isinstance(found, int):
             self.size_of(cell.type, node)
             return tree.MakeArray(self.location(node), types.ArrayType(cell, found))
-        python = words.array[self.evaluate_generic(node)](found)
+        generic: Any = words.array
+        python = generic[self.evaluate_generic(node)](found)
         data = self.anonymous(python, node)
         assert isinstance(data, tree.VariableAddress)
         return tree.MakeArray(self.location(node), data.type, data.variable)
@@ -371,10 +374,7 @@ class Calls(Assemblies):
     def sizeof(self, node: ast.Call) -> tree.Expression:
         (argument,) = self.arguments(node, 1, "sizeof")
         found = self.expression(argument)
-        if isinstance(found, Comptime):
-            kind = self.cell(found.value, argument).type
-        else:
-            kind = found.type
+        kind = self.cell(found.value, argument).type if isinstance(found, Comptime) else found.type
         return self.comptime(self.size_of(kind, argument), node)
 
     def offsetof(self, node: ast.Call) -> tree.Expression:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from bootslang.slang import tree, types, words
 from bootslang.slang.check.scope import Comptime, Problem, Scope
@@ -148,7 +148,7 @@ class Expressions(Scope):
             return self.fold(node, type(operation), left, right)
         op = OPERATORS.get(type(operation))
         if op is None:
-            self.unknown_operator(node, operation)
+            return self.unknown_operator(node, operation)
         if op in {"<<", ">>"}:
             return self.shift(node, op, left, right, right_node)
         if op == "+" and isinstance(left.type, types.PtrType) and not isinstance(left, Comptime):
@@ -171,7 +171,7 @@ class Expressions(Scope):
                 return Comptime(mask.location, mask.type, mask.value + (1 << kind.bits))
         return mask
 
-    def unknown_operator(self, node: ast.AST, operation: ast.operator) -> None:
+    def unknown_operator(self, node: ast.AST, operation: ast.operator) -> NoReturn:
         hints = {
             ast.Div: ("/ gives a fraction, which boot code does not have", "write //"),
             ast.Pow: ("** is for constants", "multiply, or shift for powers of two"),

@@ -6,12 +6,14 @@ import ast
 import builtins
 import typing
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, NoReturn
 
 from bootslang.slang import diagnostics, memory, tree, types, words
 from bootslang.slang import function as functions
 from bootslang.slang.source import Source, Variable, definition_of, home_of, source_of
+
+if typing.TYPE_CHECKING:
+    from types import ModuleType
 
 TARGET_BITS = {"real16": 16, "protected32": 32, "long64": 64, "host": 64}
 
@@ -242,7 +244,7 @@ class Scope:
             return tree.FunctionAddress(value.location, self.signature(constant, node), constant)
         if isinstance(constant, (words.array, words.Struct)):
             return self.anonymous(constant, node)
-        self.no_value(constant, node)
+        return self.no_value(constant, node)
 
     def no_value(self, constant: object, node: ast.AST) -> NoReturn:
         match constant:
@@ -346,25 +348,32 @@ def widens(have: types.IntType, want: types.IntType) -> bool:
     return RANK[have.name] <= RANK[want.name]
 
 
+def parameter_kind(scope: Scope, argument: ast.arg, index: int) -> types.Type:
+    """The type of a parameter; a method's first one has its struct's."""
+    if argument.annotation is not None:
+        return scope.kind(argument.annotation)
+    if index == 0 and "." in scope.function.__qualname__:
+        owner = vars(scope.source.module)[scope.function.__qualname__.rpartition(".")[0]]
+        return types.StructType(owner)
+    raise Problem(argument, f"{argument.arg} has no type", f"write {argument.arg}: u32, or whatever it is")
+
+
+def result_kind(scope: Scope, definition: ast.FunctionDef) -> types.Type:
+    if definition.returns is None:
+        raise Problem(definition, f"{definition.name} does not say what it returns", "write -> None, or the type")
+    return scope.kind(definition.returns)
+
+
 def signature_of(
     function: functions.Function, around: Surroundings, node: ast.AST
 ) -> tuple[list[tuple[str, types.Type]], types.Type]:
     """Names and types of a function's parameters, and its result."""
     source, definition = definition_of(function)
     scope = Scope(around, source, function)
-    parameters: list[tuple[str, types.Type]] = []
     try:
-        for index, argument in enumerate([*definition.args.args, *definition.args.kwonlyargs]):
-            if argument.annotation is not None:
-                parameters.append((argument.arg, scope.kind(argument.annotation)))
-            elif index == 0 and "." in function.__qualname__:
-                owner = vars(source.module)[function.__qualname__.rpartition(".")[0]]
-                parameters.append((argument.arg, types.StructType(owner)))
-            else:
-                raise Problem(argument, f"{argument.arg} has no type", f"write {argument.arg}: u32, or whatever it is")
-        if definition.returns is None:
-            raise Problem(definition, f"{definition.name} does not say what it returns", "write -> None, or the type")
-        return parameters, scope.kind(definition.returns)
+        arguments = [*definition.args.args, *definition.args.kwonlyargs]
+        parameters = [(item.arg, parameter_kind(scope, item, index)) for index, item in enumerate(arguments)]
+        return parameters, result_kind(scope, definition)
     except Problem as problem:
         around.diagnostics.append(source.diagnostic(problem.node, problem.message, problem.hint))
         raise Problem(node, f"{function.__name__} has no valid signature", "see the other error") from None

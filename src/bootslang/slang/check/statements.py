@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootslang.slang import intrinsics, tree, types, words
 from bootslang.slang.check.calls import Calls
 from bootslang.slang.check.messages import Messages
 from bootslang.slang.check.scope import Comptime, Problem, Surroundings, signature_of
-from bootslang.slang.diagnostics import Location
-from bootslang.slang.function import Function
 from bootslang.slang.source import definition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bootslang.slang.diagnostics import Location
+    from bootslang.slang.function import Function
 
 NOT_SLANG: dict[type[ast.stmt], tuple[str, str]] = {
     ast.With: ("with needs objects that clean up", "call what has to be called, on every way out"),
@@ -541,11 +544,12 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
     checker = Statements(around, source, function)
     try:
         parameters, result = signature_of(function, around, definition)
-        if definition.args.vararg or definition.args.kwarg:
-            raise Problem(definition, "a function takes a fixed number of arguments", "name each of them")
     except Problem as problem:
         if problem.hint != "see the other error":
             checker.report(problem)
+        return None
+    if definition.args.vararg or definition.args.kwarg:
+        checker.report(Problem(definition, "a function takes a fixed number of arguments", "name each of them"))
         return None
     checker.result = result
     arguments = [*definition.args.args, *definition.args.kwonlyargs]
@@ -575,12 +579,24 @@ def naked_code(
     statements = [s for s in definition.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     location = checker.location(definition)
     match statements:
-        case [ast.Expr(value=ast.Call() as call)]:
+        # `return asm(…).eax` says where the result is, and `halt()` behind it that there is none, to type checkers.
+        case [
+            ast.Expr(value=ast.Call() as call) | ast.Return(value=ast.Attribute(value=ast.Call() as call)),
+            *rest,
+        ] if not rest or ends_with_halt(rest):
             try:
                 return checker.assemble(call, []).code, checker.location(call.args[0])
             except Problem as problem:
                 checker.report(problem)
         case _:
-            problem = Problem(definition, "a naked function is one asm statement", "call a plain function from it")
-            checker.report(problem)
+            hint = "call a plain function from it"
+            checker.report(Problem(definition, "a naked function is one asm statement", hint))
     return [], location
+
+
+def ends_with_halt(rest: list[ast.stmt]) -> bool:
+    match rest:
+        case [ast.Expr(value=ast.Call(func=ast.Name(id="halt")))]:
+            return True
+        case _:
+            return False

@@ -184,7 +184,7 @@ class AssemblyWriter(Writer):
         self.jump(head)
         self.label(done)
 
-    def machine_intrinsic(self, node: tree.Intrinsic, values: list[str]) -> str:  # noqa: PLR0911 - one way each
+    def machine_intrinsic(self, node: tree.Intrinsic, values: list[str]) -> str:
         name, word = node.name, self.low.word
         if name in PORT_SIZES:
             bits = PORT_SIZES[name]

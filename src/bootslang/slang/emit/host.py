@@ -111,9 +111,9 @@ class HostGlue:
         outputs = self.run(writer, code, given, node.outputs)
         assert isinstance(node.type, types.TupleType)
         items = []
-        for value, kind in zip(outputs, node.type.items, strict=True):
+        for word, kind in zip(outputs, node.type.items, strict=True):
             low = self.unit.lowering.value(kind)
-            items.append((low, self.from_word(writer, value, low)))
+            items.append((low, self.from_word(writer, word, low)))
         return str(writer.aggregate(self.unit.lowering.value(node.type), items)) if items else "undef"
 
     def run(self, writer: Any, code: str, given: dict[str, str], outputs: list[str]) -> list[str]:
@@ -229,7 +229,7 @@ class HostGlue:
         ]
 
     def thunk(self, function: Function) -> str:
-        """`i32 thunk(ptr words)`: arguments come from an array of words, results go back there."""
+        """A function that takes its arguments from an array of words, and puts its results there."""
         low = self.unit.lowering
         parameters, result = signature_of(function, self.unit.around, source.definition_of(function)[1])
         lines: list[str] = []

@@ -268,9 +268,9 @@ class Unit:
         """Compile all of the run time that other objects may call."""
         other = "32" if self.lowering.pointer_bytes == 8 else "64"
         for value in vars(runtime).values():
-            if isinstance(value, functions.Function) and value.__module__ == runtime.__name__:
-                if not value.__name__.endswith(other):
-                    self.around.want(value)
+            own = isinstance(value, functions.Function) and value.__module__ == runtime.__name__
+            if own and not value.__name__.endswith(other):
+                self.around.want(value)
         self.state_symbol()
 
     def want_pointed(self) -> None:
@@ -337,12 +337,14 @@ class Unit:
             self.around.variables[symbol] = known
         return quoted(known.symbol)
 
+    def text_section(self, number: int) -> str:
+        return "" if self.host else f', section ".rodata.slang.text.{number}"'
+
     def constants(self) -> list[str]:
-        place = (lambda _: "") if self.host else (lambda n: f', section ".rodata.slang.text.{n}"')
-        lines = [
-            f"{name} = private unnamed_addr constant [{len(data)} x i8] {text_constant(data)}{place(number)}, align 1"
-            for number, (data, name) in enumerate(self.texts.items())
-        ]
+        lines = []
+        for number, (data, name) in enumerate(self.texts.items()):
+            value = f"[{len(data)} x i8] {text_constant(data)}{self.text_section(number)}"
+            lines.append(f"{name} = private unnamed_addr constant {value}, align 1")
         if self.used:
             names = ", ".join(f"ptr {quoted(symbol)}" for symbol in self.used)
             kind = f"[{len(self.used)} x ptr]"

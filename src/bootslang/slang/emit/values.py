@@ -221,7 +221,7 @@ class Values(AssemblyWriter):
 
     def cast(self, node: tree.SpanCast) -> tuple[str, str]:
         start, length = self.span(node.span)
-        if node.old_size == node.new_size or node.new_size == 0:
+        if node.new_size in {0, node.old_size}:
             return start, length
         if length.isdigit():
             return start, str(int(length) * node.old_size // node.new_size)
@@ -367,7 +367,7 @@ class Values(AssemblyWriter):
         return self.floored(node, kind, left, right)
 
     def floored(self, node: tree.Binary, kind: str, left: str, right: str) -> str:
-        """Python rounds down and takes the divisor's sign; the machine rounds towards zero. -1 would trap on the least."""
+        """Python rounds down, the machine towards zero; the least number by -1 would trap."""
         minus = self.new(f"icmp eq {kind} {right}, -1")
         safe = self.new(f"select i1 {minus}, {kind} 1, {kind} {right}")
         rest = self.new(f"srem {kind} {left}, {safe}")
