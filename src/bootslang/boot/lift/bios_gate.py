@@ -13,8 +13,13 @@ compile_for("protected32", "long64")
 
 @fn
 def call_gate(gate: u32, request: u32) -> None:
-    """Let the gate at the address `gate` do what the GateRequest at `request` asks for."""
-    if target.bits == 64:
+    """Let the gate at the address `gate` do what the GateRequest at `request` asks for.
+
+    On the host the FakeMachine in force does it.
+    """
+    if target.host:
+        asm("gate", rax=request, clobbers="memory")
+    elif target.bits == 64:
         call_from_64(gate, request)
     else:
         call_from_32(gate, request)
@@ -45,6 +50,10 @@ def call_from_64(gate: u32, request: u32) -> None:
         mov ebx, edi
         mov edi, esi
         mov rsi, cr3
+        lea rax, [rip + lift_inside]
+        mov rcx, {CODE64} << 32
+        or rax, rcx
+        push rax                        # where RETF goes on, selector above offset
         push {CODE32}
         lea rax, [rip + lift_outside]
         push rax
@@ -83,10 +92,6 @@ def call_from_64(gate: u32, request: u32) -> None:
         mov eax, cr0
         or eax, {CR0_PG}
         mov cr0, eax
-        push {CODE64}
-        call lift_return_address
-    lift_return_address:
-        add dword ptr [esp], lift_inside - lift_return_address
         retf
 
         .code64
