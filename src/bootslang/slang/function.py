@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Function:
         from bootslang.slang.host import call
 
         return call(self, arguments, keywords)
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        """Give a method, where a struct's instance is asked for it."""
+        return self if instance is None else partial(self, instance)
 
     def __repr__(self) -> str:
         return f"<slang function {self.symbol}>"
