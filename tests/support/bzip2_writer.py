@@ -93,7 +93,7 @@ def put_block(bits: BitWriter, block: Block) -> None:
         bits.put(code, length)
     for index, symbol in enumerate(symbols):
         lengths = tables[selectors[min(index // GROUP, len(selectors) - 1)]]
-        bits.put(codes_of(lengths)[symbol], lengths[symbol])
+        bits.put(codes_of(lengths).get(symbol, 0), lengths[symbol])
 
 
 def put_alphabet(bits: BitWriter, used: list[int]) -> None:

@@ -19,9 +19,13 @@ class Guarded:
     def span(self) -> span[u8]:
         return span(memoryview(self.memory)[GUARD_BYTES : GUARD_BYTES + self.size])
 
-    @property
-    def data(self) -> bytes:
-        """What stands between the zones; raises if one of the zones has changed."""
+    def check(self) -> None:
+        """Raise if one of the zones has changed."""
         assert self.memory[:GUARD_BYTES] == PATTERN, "bytes were written below the buffer"
         assert self.memory[GUARD_BYTES + self.size :] == PATTERN, "bytes were written above the buffer"
+
+    @property
+    def data(self) -> bytes:
+        """What stands between the zones, which are checked."""
+        self.check()
         return bytes(self.memory[GUARD_BYTES : GUARD_BYTES + self.size])

@@ -23,8 +23,8 @@ def unpack(packed: bytes, size: int) -> bytes:
     try:
         bzip2.decode(span(packed), out.span, WORK.span)
     finally:
-        assert len(out.data) == size
-        assert len(WORK.data) == bzip2.WORK_BYTES
+        out.check()
+        WORK.check()
     return out.data
 
 

@@ -50,9 +50,6 @@ def normalise(context: BootContext, into: MemoryMap) -> None:
     if context.memory_count > MAX_MEMORY_RANGES:
         raise BootError(f"the memory map has {context.memory_count} lines, at most {MAX_MEMORY_RANGES} are possible")
     into.count = 0
-    if context.memory_count == 0:
-        map_without_e820(context, into)
-        return
     boundaries = Boundaries.zeroed()
     for index in range(context.memory_count):
         line = context.memory[index]
@@ -65,6 +62,8 @@ def normalise(context: BootContext, into: MemoryMap) -> None:
         kind = kind_at(context, base)
         if end > base and kind != 0:
             append_range(into, base, end, kind)
+    if into.count == 0:
+        map_without_e820(context, into)
 
 
 @fn
