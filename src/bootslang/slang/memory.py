@@ -282,6 +282,11 @@ def store(memory: memoryview, cell: types.Cell, value: Any, references: dict[int
             references.update(view_of(value).references)
         case types.ArrayType():
             store_array(memory, kind, value, references)
+        case types.SpanType():
+            number = address_of(bytes_of(value))
+            references[number] = value
+            memory[:HOST_POINTER_BYTES] = number.to_bytes(HOST_POINTER_BYTES, "little")
+            memory[HOST_POINTER_BYTES:] = len(value).to_bytes(HOST_POINTER_BYTES, "little")
         case _:
             number = 0x5_1A26_0000 + len(references)
             references[number] = value
