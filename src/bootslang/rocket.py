@@ -36,14 +36,16 @@ class UnitSpec:
     run_time: RunTime = "own"
     library: bool = True
     """Whether the object carries the functions that LLVM calls; else another one that it is linked with does."""
+    small: bool = False
+    """Whether even the code that moves megabytes elsewhere is made small: it moves little here."""
 
 
 CODECS: Final = ("bzip2",)
 UNITS: Final = (
     UnitSpec("stage1", "real16", f"{BOOT}.bios.boot_sector"),
-    UnitSpec("stage2", "protected32", f"{BOOT}.bios.loader"),
-    UnitSpec("stage3", "protected32", f"{BOOT}.bios.survey"),
-    UnitSpec("lift32", "protected32", f"{BOOT}.lift.entry32", "shared"),
+    UnitSpec("stage2", "protected32", f"{BOOT}.bios.loader", small=True),
+    UnitSpec("stage3", "protected32", f"{BOOT}.bios.survey", small=True),
+    UnitSpec("lift32", "protected32", f"{BOOT}.lift.entry32", "shared", small=True),
     UnitSpec("lift64", "long64", f"{BOOT}.lift.entry64", "shared"),
     *(
         UnitSpec(f"codec_{codec}_32", "protected32", f"{BOOT}.codecs.{codec}", "foreign", library=False)
@@ -78,7 +80,8 @@ def compile_units() -> dict[str, bytes]:
     from bootslang.slang.units import Unit, compile_all
 
     specs = [
-        Unit(spec.name, spec.target, (spec.root, *(LIBRARY if spec.library else ())), spec.run_time) for spec in UNITS
+        Unit(spec.name, spec.target, (spec.root, *(LIBRARY if spec.library else ())), spec.run_time, spec.small)
+        for spec in UNITS
     ]
     return dict(zip((spec.name for spec in UNITS), compile_all(specs, Path(__file__).parent), strict=True))
 

@@ -16,6 +16,7 @@ from bootslang.slang.words import (
     fn,
     length,
     linked,
+    ptr,
     span,
     target,
     u8,
@@ -35,8 +36,10 @@ PREFIX: Final = 0x40
 SIGNED: Final = 0x80
 DIGITS: Final = array[u8](b"0123456789abcdef")
 FILES: Final = "files"
-SPACE: Final = 0x20
 ZERO: Final = 0x30
+END, TEXT, BOOL, CHARACTER, DECIMAL32, DECIMAL64, HEX64 = range(7)
+"""What a byte of a template stands for; larger ones are text."""
+LAST_KIND: Final = HEX64
 MOST_DIGITS: Final = 20
 
 
@@ -100,79 +103,81 @@ def put(data: span[u8]) -> None:
 
 
 @fn(inline=False)
-def put_character(value: u8) -> None:
-    """Write one byte."""
-    one = array[u8](1)
-    one[0] = value
-    put(one)
+def put_message(template: ptr[u8], arguments: ptr[usize]) -> None:
+    """Write a template: text, and placeholders for the words in `arguments`.
+
+    A placeholder is a kind and a form; 64-bit numbers take two words where a word has 32 bits, texts an address and a
+    length. The template ends with END.
+    """
+    start: usize = 0
+    at: usize = 0
+    word: usize = 0
+    while True:
+        kind = template[at]
+        at += 1
+        if kind > LAST_KIND:
+            continue
+        put(span[u8](template.address + start, at - 1 - start))
+        if kind == END:
+            return
+        form = u32(template[at])
+        at += 1
+        start = at
+        value = u64(arguments[word])
+        word += 1
+        if kind == TEXT:
+            put(span[u8](usize(value), arguments[word]))
+            word += 1
+            continue
+        if target.bits != 64 and kind >= DECIMAL64:
+            value |= u64(arguments[word]) << 32
+            word += 1
+        put_value(kind, value, form)
 
 
 @fn(inline=False)
-def put_number(value: u64, form: u32) -> None:
-    """Write a number in decimal."""
+def put_value(kind: u8, value: u64, form: u32) -> None:
+    """Write a number, a truth value or a character."""
+    if kind == BOOL:
+        put(text("True") if value else text("False"))
+        return
     digits = array[u8](MOST_DIGITS)
     position: usize = MOST_DIGITS
-    negative = form & SIGNED and value >> 63
-    rest = 0 - value if negative else value
+    sign = text("")
+    if kind == HEX64:
+        if form & PREFIX:
+            sign = text("0x")
+    elif kind == CHARACTER:
+        digits[0] = u8(value)
+        put(digits[0:1])
+        return
+    elif form & SIGNED and value >> 63:
+        sign = text("-")
+        value = 0 - value
     while True:
         position -= 1
-        digits[position] = u8(rest % 10) + ZERO
-        rest = rest // 10
-        if rest == 0:
+        if kind == HEX64:
+            digits[position] = DIGITS[u32(value) & 15]
+            value >>= 4
+        else:
+            digits[position] = u8(value % 10) + ZERO
+            value = value // 10
+        if value == 0:
             break
-    put_padded(digits[position:], form, text("-") if negative else text(""))
-
-
-@fn(inline=False)
-def put_small(value: u32, form: u32) -> None:
-    """Write a number of 32 bits in decimal."""
-    digits = array[u8](MOST_DIGITS)
-    position: usize = MOST_DIGITS
-    negative = form & SIGNED and value >> 31
-    rest = 0 - value if negative else value
-    while True:
-        position -= 1
-        digits[position] = u8(rest % 10) + ZERO
-        rest = rest // 10
-        if rest == 0:
-            break
-    put_padded(digits[position:], form, text("-") if negative else text(""))
-
-
-@fn(inline=False)
-def put_hex(value: u64, form: u32) -> None:
-    """Write a number in hexadecimal."""
-    digits = array[u8](MOST_DIGITS)
-    position: usize = MOST_DIGITS
-    rest = value
-    while True:
-        position -= 1
-        digits[position] = DIGITS[u32(rest) & 15]
-        rest >>= 4
-        if rest == 0:
-            break
-    put_padded(digits[position:], form, text("0x") if form & PREFIX else text(""))
+    put_padded(digits[position:], form, sign)
 
 
 @fn(inline=False)
 def put_padded(digits: span[u8], form: u32, sign: span[u8]) -> None:
     """Write digits, to the width that `form` asks for: spaces before the sign or zeros after it."""
-    width = usize(form & WIDTH_MASK)
-    taken = len(digits) + len(sign)
-    missing = width - taken if width > taken else usize(0)
     if form & ZEROS:
         put(sign)
-    for _ in range(missing):
-        put_character(u8(ZERO) if form & ZEROS else u8(SPACE))
+    filling = text("0") if form & ZEROS else text(" ")
+    for _ in range(len(digits) + len(sign), usize(form & WIDTH_MASK)):
+        put(filling)
     if not form & ZEROS:
         put(sign)
     put(digits)
-
-
-@fn(inline=False)
-def put_bool(value: bool) -> None:  # noqa: FBT001 - the emitter passes it by position
-    """Write True or False."""
-    put(text("True") if value else text("False"))
 
 
 @fn(inline=False)
@@ -181,6 +186,14 @@ def begin_error(site: u32) -> None:
     state.recording = True
     state.used = 0
     state.site = site
+
+
+@fn(inline=False)
+def raise_message(site: u32, template: ptr[u8], arguments: ptr[usize]) -> NoReturn:
+    """Raise an error with the message that a template makes."""
+    begin_error(site)
+    put_message(template, arguments)
+    raise_error()
 
 
 @fn(inline=False)

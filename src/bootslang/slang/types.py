@@ -183,8 +183,9 @@ def plain_kind(annotation: Any, pointer_bytes: int) -> Type:
     if annotation is words.usize:
         return usize_of(pointer_bytes)
     if isinstance(annotation, type):
-        if annotation.__name__ in INTEGERS and vars(words).get(annotation.__name__) is annotation:
-            return INTEGERS[annotation.__name__]
+        name: str = annotation.__name__
+        if name in INTEGERS and vars(words).get(name) is annotation:
+            return INTEGERS[name]
         if annotation is bool:
             return BOOL
         if issubclass(annotation, words.Struct):

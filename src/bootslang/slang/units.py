@@ -39,6 +39,8 @@ class Unit:
     modules: tuple[str, ...]
     """The first is the root; of all of them, functions with a section, a symbol or a hook to fill are roots."""
     run_time: RunTime = "own"
+    small: bool = False
+    """Make everything small, even what its module would have fast."""
 
 
 @cache
@@ -105,7 +107,7 @@ def roots_of(unit: Unit) -> list[functions.Function]:
 def ir_of(unit: Unit) -> str:
     """The unit's LLVM IR. Raises CompileError."""
     root = importlib.import_module(unit.modules[0])
-    around = Surroundings(unit.target)
+    around = Surroundings(unit.target, small=unit.small)
     text = emit_unit(
         unit.name, around, roots_of(unit), providers_of(root), run_time=unit.run_time, modules=unit.modules
     )

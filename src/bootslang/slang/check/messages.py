@@ -11,6 +11,8 @@ from bootslang.slang.check.scope import Comptime, Problem
 
 FORMAT = re.compile(r"(?P<prefix>#?)(?P<zeros>0?)(?P<width>\d*)(?P<kind>[xdc]?)")
 MOST_WIDTH = 20
+LAST_KIND = 6
+"""Bytes up to this stand for placeholders in message templates: see the run time."""
 
 
 class Messages(Expressions):
@@ -46,7 +48,7 @@ class Messages(Expressions):
         if not isinstance(node, ast.JoinedStr):
             found = self.expression(node)
             if isinstance(found, Comptime):
-                return [str(found.value).encode()]
+                return self.plain(node, [str(found.value).encode()])
             return [self.part(node, found, "")]
         parts: list[bytes | tree.Part] = []
         for piece in node.values:
@@ -54,7 +56,13 @@ class Messages(Expressions):
                 parts.append(str(piece.value).encode())
             elif isinstance(piece, ast.FormattedValue):
                 parts.append(self.formatted(piece))
-        return joined(parts)
+        return self.plain(node, joined(parts))
+
+    def plain(self, node: ast.expr, parts: list[bytes | tree.Part]) -> list[bytes | tree.Part]:
+        """Refuse the control characters that mean something inside of message templates."""
+        if any(isinstance(part, bytes) and any(byte <= LAST_KIND for byte in part) for part in parts):
+            raise Problem(node, "a message holds no control characters below 8", 'write text("…") for such bytes')
+        return parts
 
     def formatted(self, piece: ast.FormattedValue) -> bytes | tree.Part:
         if piece.conversion != -1:

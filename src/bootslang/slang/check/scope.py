@@ -38,6 +38,8 @@ class Surroundings:
     """What a function is checked for, and what is found out on the way."""
 
     target: str
+    small: bool = False
+    """Make everything small, whatever its module says."""
     diagnostics: list[diagnostics.Diagnostic] = field(default_factory=list)
     wanted: list[functions.Function] = field(default_factory=list)
     """Functions that were named, in the order of their first mention."""

@@ -46,7 +46,7 @@ class Statements(Values):
             case tree.Return():
                 self.return_(node)
             case tree.Print():
-                self.message(node.parts)
+                self.print_(node)
             case tree.Raise():
                 self.raise_(node)
             case tree.Try():
@@ -199,56 +199,80 @@ class Statements(Values):
 
     # Messages and errors
 
-    def message(self, parts: list[bytes | tree.Part]) -> None:
+    def message(self, parts: list[bytes | tree.Part]) -> tuple[str, str]:
+        """A template for the run time, and the words that fill it."""
+        template = b""
+        words: list[str] = []
         for part in parts:
             if isinstance(part, bytes):
-                self.runtime_call(runtime.put, [("ptr", self.unit.text(part)), (self.low.word, str(len(part)))])
+                template += part
             else:
-                self.message_part(part)
+                template += self.placeholder(part, words)
+        return self.unit.text(template + bytes([runtime.END])), self.words(words)
 
-    def runtime_call(self, function: object, values: list[tuple[str, str]]) -> None:
-        self.unit.call_runtime(self, function, [value for _, value in values])
+    def words(self, values: list[str]) -> str:
+        """An array of machine words."""
+        if not values:
+            return "null"
+        area = self.storage(self.low.pointer_bytes * len(values))
+        for index, value in enumerate(values):
+            place = self.new(f"getelementptr {self.low.word}, ptr {area}, {self.low.word} {index}")
+            self.put(f"store {self.low.word} {value}, ptr {place}, align 1")
+        return area
 
-    def message_part(self, part: tree.Part) -> None:
+    def placeholder(self, part: tree.Part, words: list[str]) -> bytes:
+        """The placeholder of a value, whose words are added to `words`."""
         if part.form == "text":
-            self.unit.call_runtime(self, runtime.put, list(self.span(part.value)))
-            return
+            start, length = self.span(part.value)
+            words += [self.new(f"ptrtoint ptr {start} to {self.low.word}"), length]
+            return bytes([runtime.TEXT, 0])
         value = self.value(part.value)
         if part.form == "bool":
-            self.unit.call_runtime(self, runtime.put_bool, [value])
-            return
+            words.append(self.new(f"zext i1 {value} to {self.low.word}"))
+            return bytes([runtime.BOOL, 0])
         assert isinstance(part.value.type, types.IntType)
         if part.form == "character":
-            self.unit.call_runtime(self, runtime.put_character, [self.resized(value, part.value.type, 8)])
-            return
-        self.number(part, part.value.type, value)
+            words += self.split(value, part.value.type, 32)
+            return bytes([runtime.CHARACTER, 0])
+        return self.number(part, part.value.type, value, words)
 
-    def number(self, part: tree.Part, kind: types.IntType, value: str) -> None:
+    def number(self, part: tree.Part, kind: types.IntType, value: str, words: list[str]) -> bytes:
         form = part.width | (runtime.ZEROS if part.zeros else 0) | (runtime.PREFIX if part.prefix else 0)
         if kind.signed:
             form |= runtime.SIGNED
         if part.form == "hex":
-            self.unit.call_runtime(self, runtime.put_hex, [self.resized(value, kind, 64, keep_sign=False), str(form)])
-            return
-        small = kind.bits <= 32
-        function = runtime.put_small if small else runtime.put_number
-        self.unit.call_runtime(self, function, [self.resized(value, kind, 32 if small else 64), str(form)])
+            words += self.split(value, kind, 64, keep_sign=False)
+            return bytes([runtime.HEX64, form])
+        wide = kind.bits > 32 or kind.signed
+        words += self.split(value, kind, 64 if wide else 32)
+        return bytes([runtime.DECIMAL64 if wide else runtime.DECIMAL32, form])
 
-    def resized(self, value: str, kind: types.IntType, bits: int, *, keep_sign: bool = True) -> str:
+    def split(self, value: str, kind: types.IntType, bits: int, *, keep_sign: bool = True) -> list[str]:
+        """A number of `bits` bits as machine words, the low one first."""
+        word_bits = 8 * self.low.pointer_bytes
+        bits = max(bits, word_bits)
+        value = self.resized(value, kind, bits, keep_sign=keep_sign)
+        if bits == word_bits:
+            return [value]
+        low = self.new(f"trunc i{bits} {value} to {self.low.word}")
+        high = self.new(f"lshr i{bits} {value}, {word_bits}")
+        return [low, self.new(f"trunc i{bits} {high} to {self.low.word}")]
+
+    def resized(self, value: str, kind: types.IntType, bits: int, *, keep_sign: bool) -> str:
         if kind.bits == bits:
             return value
         operation = "trunc" if kind.bits > bits else "sext" if kind.signed and keep_sign else "zext"
         return self.new(f"{operation} i{kind.bits} {value} to i{bits}")
+
+    def print_(self, node: tree.Print) -> None:
+        self.unit.call_runtime(self, runtime.put_message, list(self.message(node.parts)))
 
     def raise_(self, node: tree.Raise) -> None:
         if self.unit.letters:
             first = next((part for part in node.parts if isinstance(part, bytes)), b"?")
             self.unit.raise_letter(self, first[0])
             return
-        self.unit.begin_error(self, node.location)
-        self.message(node.parts)
-        self.unit.call_runtime(self, runtime.raise_error, [])
-        self.end("unreachable")
+        self.unit.call_runtime(self, runtime.raise_message, [self.unit.site(node.location), *self.message(node.parts)])
 
     # Try
 

@@ -134,9 +134,6 @@ class Unit:
     def site(self, location: Location) -> str:
         return str(self.file_number(location) << 16 | min(location.line, 0xFFFF))
 
-    def begin_error(self, writer: Writer, location: Location) -> None:
-        self.call_runtime(writer, runtime.begin_error, [self.site(location)])
-
     def fail(self, writer: Writer, error: str, location: Location) -> None:
         if self.letters:
             self.raise_letter(writer, ord(VIOLATION_LETTER))
