@@ -222,13 +222,13 @@ def least_alignment(image: BzImage) -> u64:
 
 @fn
 def name_of(setup: span[u8], header: SetupHeader) -> span[u8]:
-    """The kernel's name for itself, such as `6.1.0-50-amd64 (…) …`; empty if it has none."""
+    """The kernel's version as it tells it, such as `6.1.0-50-amd64`, up to the first space; empty if it has none."""
     start = usize(header.kernel_version) + 0x200
     if not header.kernel_version or start >= len(setup):
         return setup[:0]
     name = setup[start:]
     for index, byte in enumerate(name[: min(len(name), MAX_NAME)]):
-        if not 0x20 <= byte < 0x7F:
+        if not 0x20 < byte < 0x7F:
             return name[:index]
     return setup[:0]
 

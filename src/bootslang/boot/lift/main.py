@@ -80,6 +80,8 @@ def main(context_address: usize) -> NoReturn:
     load_initrds(manifest, initrd_place, context)
     load_command_line(manifest, line_place, context)
     progress.finish()
+    if console.verbose:
+        print(f"command line: {span[u8](usize(line_place), usize(command_line_bytes(manifest)))}")
     hand_over(page, context)
 
 
@@ -251,12 +253,9 @@ def load_initrds(manifest: Manifest, place: u64, context: BootContext) -> None:
 
 @fn
 def load_command_line(manifest: Manifest, place: u64, context: BootContext) -> None:
-    size = command_line_bytes(manifest)
     for record in manifest.blobs[: manifest.blob_count]:
-        if record.kind == COMMAND_LINE and size:
+        if record.kind == COMMAND_LINE and record.size:
             load_blob(record, text("command line"), place, context)
-    if console.verbose:
-        print(f"command line: {span[u8](usize(place), usize(size))}")
 
 
 @fn
