@@ -230,6 +230,26 @@ def test_several_units_compile_side_by_side_in_their_order(backend: Backend) -> 
         assert symbols.get_symbol_by_name(f"f{index}")
 
 
+def test_loops_are_not_unrolled(backend: Backend) -> None:
+    ir = """define i32 @sum(ptr %from) {
+    entry:
+      br label %loop
+    loop:
+      %index = phi i32 [ 0, %entry ], [ %next, %loop ]
+      %total = phi i32 [ 0, %entry ], [ %sum, %loop ]
+      %place = getelementptr i32, ptr %from, i32 %index
+      %word = load volatile i32, ptr %place
+      %sum = add i32 %total, %word
+      %next = add i32 %index, 1
+      %more = icmp ult i32 %next, 12
+      br i1 %more, label %loop, label %done
+    done:
+      ret i32 %sum
+    }"""
+    # One reads the argument, one the words.
+    assert backend.assembly(ir, target="protected32").count("dword ptr [") == 2
+
+
 def test_the_first_bad_unit_of_several_is_the_error(backend: Backend) -> None:
     jobs = [Job(ir=ANSWER, target="long64"), Job(ir=with_assembly("mvo"), target="long64")]
     with pytest.raises(BackendError, match="invalid instruction mnemonic 'mvo'"):

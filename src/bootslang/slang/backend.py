@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 from bootslang.slang.targets import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Action: TypeAlias = Literal["object", "assembly", "ir"]
 Kind: TypeAlias = Literal["assembly", "operand", "internal", "missing"]
@@ -213,8 +213,11 @@ class Backend:
         """
         return self._run("object", ir, target)
 
-    def compile_all(self, jobs: Sequence[Job]) -> list[bytes]:
-        """The objects of several modules, in their order, made side by side. Raises the first job's error."""
+    def compile_all(self, jobs: Iterable[Job]) -> list[bytes]:
+        """The objects of several modules, in their order, made side by side. Raises the first job's error.
+
+        While LLVM works on one job, the next is taken from `jobs`: a generator's work is not waited for.
+        """
         with ThreadPoolExecutor(max_workers=MOST_WORKERS) as pool:
             return list(pool.map(lambda job: self.compile(job.ir, target=job.target), jobs))
 

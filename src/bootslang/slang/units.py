@@ -128,7 +128,7 @@ def compile_all(units: Sequence[Unit], *sources: Path) -> list[bytes]:
     ]
     found = [store.get(name) for name in names]
     missing = [index for index, item in enumerate(found) if item is None]
-    jobs = [Job(ir=ir_of(units[index]), target=units[index].target) for index in missing]
+    jobs = (Job(ir=ir_of(units[index]), target=units[index].target) for index in missing)
     try:
         made = backend().compile_all(jobs)
     except BackendError as error:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 OPTIMISATION_LEVEL = 2
 """-O2 for every module; functions that have to be small carry `optsize` or `minsize`."""
+INLINING_THRESHOLD = 50
+"""LLVM's own is 225. With 50 and without unrolling a bzip2 decoder is a quarter smaller, and as fast."""
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -89,6 +91,8 @@ def hide(module: Module) -> None:
 def optimise(module: Module, machine: TargetMachine) -> None:
     """Run the -O2 pipeline over `module`, in place."""
     options = llvm.create_pipeline_tuning_options(speed_level=OPTIMISATION_LEVEL)
+    options.loop_unrolling = False
+    options.inlining_threshold = INLINING_THRESHOLD
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
 
