@@ -220,6 +220,8 @@ class Unit:
         words = self.attributes(body)
         if isinstance(body.result, types.NeverType):
             words += " noreturn"
+            if self.around.target == "real16":
+                words += ' "no_callee_saved_registers"'  # nobody is left to miss them, and a boot sector is small
         if function.__module__ == runtime.__name__ and function.__name__.endswith("_error"):
             words += " cold"
         result = self.lowering.value(body.result)
