@@ -10,10 +10,9 @@ lets the BIOS try its next device.
 
 from typing import Final, NoReturn
 
-from bootslang.boot.disk import ENTRY, LOADER_MAGIC, LOADER_SLOTS, LoaderHeader
+from bootslang.boot.disk import ENTRY, LOADER_MAGIC, LoaderHeader
 from bootslang.boot.layout import BOOT_SECTOR, LOW_STACK_TOP, STAGE2, STAGE2_END
 from bootslang.slang import (
-    BootError,
     Struct,
     array,
     asm,
@@ -21,22 +20,18 @@ from bootslang.slang import (
     fn,
     halt,
     length,
-    offset,
     offsetof,
-    outb,
     rotate_left,
     span,
     u8,
     u16,
     u32,
-    u64,
+    volatile,
 )
 
 compile_for("real16")
 
-PARAMETER_BLOCK: Final = 0x0B
-PARAMETER_BLOCK_END: Final = 0x5A
-"""Some BIOSes take the sector for a floppy's and write a FAT parameter block into these bytes: no code stands there."""
+DRIVE: Final = BOOT_SECTOR + 512
 PARTITION_TABLE: Final = BOOT_SECTOR + 446
 PARTITIONS: Final = 4
 ACTIVE: Final = 0x80
@@ -60,26 +55,21 @@ class PartitionEntry(Struct):
     sectors: u32
 
 
-class AddressPacket(Struct):
-    """The disk address packet of INT 13h AH=42h."""
-
-    size: u8 = 16
-    reserved: u8 = 0
-    count: u16
-    offset: u16
-    segment: u16
-    lba: u64
-
-
 class BootSectorOptions(Struct):
-    """What `build` writes into the sector."""
+    """What `build` writes into the sector: volatile, because the compiler does not see it."""
 
-    logical_lba: u32
+    logical_lba: volatile[u32]
     """Where the boot partition starts if no primary one is active: an active logical one; 0 if there is none."""
-    slot_sectors: u32
+    slot_sectors: volatile[u32]
     """From loader slot A to slot B."""
-    stage2_sectors: u16
-    """At most 64 KiB less what lies below stage 2."""
+    stage2_sectors: volatile[u16]
+    """At most as many as lie between STAGE2 and STAGE2_END."""
+
+
+class Drive(Struct):
+    """A variable behind the sector, where it costs no byte of it."""
+
+    number: u8
 
 
 options: BootSectorOptions = BootSectorOptions(logical_lba=0, slot_sectors=512, stage2_sectors=1)
@@ -87,11 +77,9 @@ options: BootSectorOptions = BootSectorOptions(logical_lba=0, slot_sectors=512, 
 
 @fn(naked=True, section=".start")
 def start() -> None:
-    """Bring the segments, the stack and the flags into a known state; DL goes on to `main`."""
+    """Bring the segments, the stack and the flags into a known state; keep DL."""
     asm(f"""
-        jmp 1f
-        .zero {PARAMETER_BLOCK_END - 2}
-    1:  .byte 0xEA                  # jmp 0:2f, for the BIOSes that come by 07C0:0000
+        .byte 0xEA                  # jmp 0:2f, for the BIOSes that come by 07C0:0000
         .word 2f
         .word 0
     2:  xor ax, ax
@@ -101,24 +89,25 @@ def start() -> None:
         mov sp, {LOW_STACK_TOP}
         sti
         cld
-        movzx eax, dl
+        mov [{DRIVE}], dl
         jmp {main}
     """)
 
 
 @fn
-def main(drive: u8) -> NoReturn:
+def main() -> NoReturn:
     """Load stage 2 from slot A, else from slot B, and enter it."""
     partition_lba = boot_partition()
-    track_sectors, heads = geometry(drive)
     lba = partition_lba
-    letter: u8 = 0
-    for _ in range(LOADER_SLOTS):
-        letter = load(drive, lba, track_sectors, heads)
-        if letter == 0:
-            asm("jmp ecx", dl=drive, ebx=partition_lba, ecx=STAGE2 + ENTRY)
+    while True:
+        letter: u8 = ord("R")
+        if read(lba):
+            letter = ord("S")
+            if is_whole(LoaderHeader.at(STAGE2)):
+                asm("jmp cx", cx=STAGE2 + ENTRY, dl=Drive.at(DRIVE).number, ebx=partition_lba)
+        if lba != partition_lba:
+            fail(letter)
         lba += options.slot_sectors
-    fail(letter)
 
 
 @fn
@@ -127,74 +116,107 @@ def boot_partition() -> u32:
     for entry in span[PartitionEntry](PARTITION_TABLE, PARTITIONS):
         if entry.status & ACTIVE:
             return entry.first_lba
-    if options.logical_lba == 0:
-        raise BootError("P")
-    return options.logical_lba
+    lba = options.logical_lba
+    if lba == 0:
+        fail(ord("P"))
+    return lba
 
 
 @fn
-def geometry(drive: u8) -> tuple[u32, u32]:
-    """Sectors a track and heads, for a drive that takes no packets; (0, 0) for one that does."""
-    packets = asm("int 0x13", ah=0x41, bx=0x55AA, dl=drive)
-    if not packets.carry and packets.bx == 0xAA55 and packets.cx & PACKETS_SUPPORTED:
-        return 0, 0
-    tracks = asm(
-        """
+def read(lba: u32) -> bool:
+    """Fill memory from STAGE2 on: by one packet or, from a drive without packets, sector by sector up to STAGE2_END."""
+    after = asm(
+        f"""
+        push 0                      # an address packet: LBA, segment and offset, count, size
+        push 0
+        push eax
+        push 0
+        push bx
+        push cx
+        push 16
+        mov si, sp
+        push dx
+        mov ah, 0x41                # does the drive take packets?
+        mov bx, 0x55AA
+        int 0x13
+        pop dx
+        jc 2f
+        cmp bx, 0xAA55
+        jne 2f
+        shr cx, 1
+        jnc 2f
+        mov ah, 0x42
+        pusha
+        jmp 4f
+
+    2:  push dx                     # it does not: cylinders, heads and sectors
         push es
+        mov ah, 0x08
         int 0x13
         pop es
+        movzx edi, dh
+        inc di                      # heads
+        pop dx
+        jc 9f
+        and ecx, 63                 # sectors a track
+        jz 9f
+        mov bx, {STAGE2}
+    3:  pusha
+        mov bp, dx
+        mov eax, [si + 8]
+        xor edx, edx
+        div ecx
+        mov cl, dl
+        inc cx                      # CL: sector, from 1
+        xor dx, dx
+        div edi
+        mov ch, al                  # CH, CL: cylinder
+        shl ah, 6
+        or cl, ah
+        xchg dx, bp                 # DH: head
+        mov ax, bp
+        mov dh, al
+        mov ax, 0x0201
+
+    4:  mov bp, {ATTEMPTS}
+    5:  pusha
+        int 0x13
+        popa
+        jnc 6f
+        pusha
+        mov ah, 0                   # reset, and again
+        int 0x13
+        popa
+        dec bp
+        jnz 5b
+        stc
+    6:  popa
+        jc 9f
+        test ah, 0x40
+        jnz 9f                      # the packet has read it all
+        inc dword ptr [si + 8]
+        inc bh                      # 512 bytes on, up to STAGE2_END
+        inc bh
+        jnz 3b
+    9:  lea sp, [si + 16]
         """,
-        ah=0x08,
-        dl=drive,
-        clobbers="bx di",
+        eax=lba,
+        bx=STAGE2,
+        cx=options.stage2_sectors,
+        dl=Drive.at(DRIVE).number,
+        clobbers="ebx ecx esi edi memory",
     )
-    return tracks.cl & 63, u32(tracks.dh) + 1
-
-
-@fn
-def load(drive: u8, lba: u32, track_sectors: u32, heads: u32) -> u8:
-    """Read a copy of stage 2, in one packet or sector by sector, and check it; return 0 or a letter."""
-    packet = AddressPacket(count=options.stage2_sectors, offset=STAGE2, segment=0, lba=lba)
-    left = options.stage2_sectors
-    target: u16 = STAGE2
-    while left != 0:
-        function: u16 = READ_PACKET
-        place: u16 = 0
-        head: u32 = 0
-        if track_sectors != 0:
-            function = READ_ONE_SECTOR
-            track = lba // track_sectors
-            cylinder = track // heads
-            head = track % heads
-            place = u16(cylinder << 8 | cylinder >> 2 & 0xC0 | lba % track_sectors + 1)
-            left -= 1
-        else:
-            left = 0
-        for _ in range(ATTEMPTS):
-            read = asm(
-                "int 0x13",
-                ax=function,
-                bx=target,
-                cx=place,
-                dx=u16(head << 8 | drive),
-                si=offset(packet),
-                clobbers="memory",
-            )
-            if not read.carry:
-                break
-            asm("int 0x13", ah=0, dl=drive)
-        else:
-            return ord("R")
-        target += 512
-        lba += 1
-    return 0 if is_whole(LoaderHeader.at(STAGE2)) else ord("S")
+    return not after.carry
 
 
 @fn
 def is_whole(header: LoaderHeader) -> bool:
     """Whether what was read is a stage 2 with the right sum."""
+    magic = span[u32](STAGE2, 2)
+    if magic[0] != LOADER_MAGIC % 2**32 or magic[1] != LOADER_MAGIC >> 32:
+        return False
     words = (header.size - SUMMED_FROM) // 4
-    if header.magic != LOADER_MAGIC or words > MOST_WORDS:
+    if words > MOST_WORDS:
         return False
     total: u32 = 0
     for word in span[u32](STAGE2 + SUMMED_FROM, words):
@@ -204,13 +226,24 @@ def is_whole(header: LoaderHeader) -> bool:
 
 @fn(provides="raise")
 def fail(letter: u8) -> NoReturn:
-    """Show the letter on COM1 (115200 baud, 8N1) and on the screen, wait for a key, let the BIOS go on."""
-    outb(COM1_LINE_CONTROL, 0x80)
-    outb(COM1 + 1, 0)
-    outb(COM1, 1)
-    outb(COM1_LINE_CONTROL, 3)
-    outb(COM1, letter)
-    asm("int 0x10", ah=0x0E, al=letter, bx=7)
-    asm("int 0x16", ah=0)
-    asm("int 0x18")
+    """Show the letter on COM1 (9600 baud, 8N1) and on the screen, wait for a key, let the BIOS go on."""
+    asm(
+        """
+        push ax
+        mov ax, 0x00E3
+        xor dx, dx
+        int 0x14
+        pop ax
+        mov ah, 0x01
+        int 0x14
+        mov ah, 0x0E
+        mov bx, 7
+        int 0x10
+        xor ax, ax
+        int 0x16
+        int 0x18
+        """,
+        al=letter,
+        clobbers="bx dx",
+    )
     halt()
