@@ -19,7 +19,6 @@ class Options:
     symbol: str = ""
     provides: str = ""
     inline: bool | None = None
-    optimize: str | None = None
 
 
 class Function:

@@ -16,7 +16,6 @@ from bootslang.boot.bios.drive import (
     SIGNATURE_OUT,
 )
 from bootslang.boot.context import MAX_EDD_DEVICES, MAX_MBR_SIGNATURES, BootContext, EddDevice, GateRequest
-from bootslang.boot.layout import BOUNCE
 from bootslang.boot.lib import console
 from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
 from bootslang.slang import Struct, address, at, compile_for, fn, sizeof, span, u8, u16, u32
@@ -27,7 +26,7 @@ FIRST_HARD_DISK: Final = 0x80
 PARAMETER_BYTES: Final = sizeof(EddDevice) - 8
 FIRST_SECTOR: Final = 0x0001
 """Cylinder 0, sector 1, as CX holds them."""
-SECTOR_BYTES_MOST: Final = 4096
+BOOT_RECORD_MAGIC: Final = 0xAA55
 
 
 class BootRecord(Struct):
@@ -37,19 +36,19 @@ class BootRecord(Struct):
     magic: u16 = at(510)
 
 
-BOOT_RECORD_MAGIC: Final = 0xAA55
-
-
 @fn
-def survey_disks(context: BootContext) -> None:
-    """Fill `edd` and `mbr_signatures` for the hard disks that the BIOS counts."""
+def survey_disks(context: BootContext, scratch: span[u8]) -> None:
+    """Fill `edd` and `mbr_signatures` for the hard disks that the BIOS counts.
+
+    scratch: memory below 1 MiB that a sector of any size fits into.
+    """
     disks = min(BiosData.at(BIOS_DATA).hard_disks, MAX_MBR_SIGNATURES)
     for index in range(disks):
         number = u8(FIRST_HARD_DISK + index)
         if context.edd_count < MAX_EDD_DEVICES and describe_disk(number, context.edd[context.edd_count]):
             context.edd_count += 1
-        if read_first_sector(number):
-            record = BootRecord.of(span[u8](BOUNCE, sizeof(BootRecord)))
+        if read_first_sector(number, scratch):
+            record = BootRecord.of(scratch)
             if record.magic == BOOT_RECORD_MAGIC:
                 context.mbr_signatures[index] = record.signature
                 context.mbr_signature_count = u8(index + 1)
@@ -96,11 +95,10 @@ def read_legacy_geometry(number: u8, device: EddDevice) -> None:
 
 
 @fn
-def read_first_sector(number: u8) -> bool:
-    """Read a disk's first sector, of whatever size, into the bounce buffer."""
+def read_first_sector(number: u8, scratch: span[u8]) -> bool:
     request = GateRequest.zeroed()
     request.eax = READ_CHS | 1
-    request.ebx = BOUNCE & 15
+    request.ebx = u32(scratch.address & 15)
     request.ecx = FIRST_SECTOR
     request.edx = number
-    return not call_bios(DISK, request, BOUNCE)
+    return not call_bios(DISK, request, scratch.address)

@@ -13,12 +13,12 @@ from bootslang.boot.bios.next_stage import enter
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
 from bootslang.boot.bios.reservations import reserve_low_memory
 from bootslang.boot.bios.tables import find_tables
-from bootslang.boot.bios.video import read_text_mode, set_framebuffer
+from bootslang.boot.bios.video import Size, read_text_mode, set_framebuffer
 from bootslang.boot.context import FLAG_VERBOSE, BootContext
 from bootslang.boot.disk import LoaderHeader
-from bootslang.boot.layout import STAGE2, STAGE4
+from bootslang.boot.layout import BOUNCE, BOUNCE_END, STAGE2, STAGE4
 from bootslang.boot.lib import console
-from bootslang.slang import asm, compile_for, fn, read_tsc, u32
+from bootslang.slang import asm, compile_for, fn, offsetof, read_tsc, span, u8, u32
 
 compile_for("protected32")
 
@@ -38,15 +38,21 @@ def main(context_address: u32) -> NoReturn:
     context.stamps[STAMP] = read_tsc()
     calls.gate_entry = context.gate
     console.start(True, context.flags & FLAG_VERBOSE != 0)
+    scratch = span[u8](BOUNCE, BOUNCE_END - BOUNCE)
 
     read_memory_map(context)  # what is RAM
     reserve_low_memory(context)  # and what of it is taken
-    survey_disks(context)  # EDD data and MBR signatures, for /sys/firmware/edd
+    survey_disks(context, scratch)  # EDD data and MBR signatures, for /sys/firmware/edd
     find_tables(context)  # ACPI, SMBIOS
     read_keyboard(context)  # NumLock and its friends
     read_ist(context)  # SpeedStep
     read_apm(context)  # power management before ACPI
     read_text_mode(context.text_mode)  # the screen as it is
-    header = LoaderHeader.at(STAGE2)
-    set_framebuffer(context.framebuffer, header.framebuffer_width, header.framebuffer_height, header.framebuffer_depth)
+    set_framebuffer(context.framebuffer, wanted_framebuffer(), scratch)  # or the one that `build` asked for
     enter(STAGE4, context_address)
+
+
+@fn
+def wanted_framebuffer() -> Size:
+    """The fields of stage 2's header, which is still in memory."""
+    return Size.at(STAGE2 + offsetof(LoaderHeader, "framebuffer_width"))

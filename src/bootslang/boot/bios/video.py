@@ -1,4 +1,5 @@
 """The screen: what text mode the BIOS has set, and the linear framebuffer that `build --framebuffer` asks for (VBE).
+
 Stage 3 calls `read_text_mode`, then `set_framebuffer`; 32-bit protected mode, BIOS calls through the gate. The text
 mode is for the zero page's `screen_info`; the framebuffer replaces it where a mode was set.
 """
@@ -7,10 +8,9 @@ from typing import Final
 
 from bootslang.boot.bios.calls import VIDEO, call_bios
 from bootslang.boot.context import Framebuffer, GateRequest, TextMode
-from bootslang.boot.layout import BOUNCE, BOUNCE_END
 from bootslang.boot.lib import console, screen
 from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
-from bootslang.slang import Struct, at, compile_for, fn, ptr, sizeof, span, u8, u16, u32
+from bootslang.slang import Struct, address, at, compile_for, fn, ptr, sizeof, span, u8, u16, u32, usize, volatile
 
 compile_for("protected32")
 
@@ -29,6 +29,7 @@ VBE_DONE: Final = 0x004F
 """AL = 4Fh: the call exists; AH = 0: it worked."""
 VBE2: Final = 0x3245_4256
 VESA: Final = 0x4153_4556
+VBE_2: Final = 0x0200
 VBE_3: Final = 0x0300
 LINEAR: Final = 0x4000
 """In a mode number to set: with the linear framebuffer."""
@@ -41,6 +42,15 @@ GRAPHICS: Final = 0x10
 HAS_LINEAR: Final = 0x80
 PACKED_PIXEL: Final = 4
 DIRECT_COLOUR: Final = 6
+
+
+class Size(Struct):
+    """What `build --framebuffer` asked for; zero for text mode."""
+
+    width: u16
+    height: u16
+    depth: u16
+    """Bits a pixel."""
 
 
 class Controller(Struct):
@@ -125,64 +135,57 @@ def read_adapter(text_mode: TextMode) -> None:
 
 
 @fn
-def set_framebuffer(framebuffer: Framebuffer, width: u16, height: u16, depth: u16) -> None:
-    """Set the linear graphics mode of this size; without one, say so and stay in text mode."""
-    if width == 0 or height == 0:
+def set_framebuffer(framebuffer: Framebuffer, wanted: Size, scratch: span[u8]) -> None:
+    """Set the linear graphics mode of this size; without one, say so and stay in text mode.
+
+    scratch: 768 bytes below 1 MiB that the BIOS may fill.
+    """
+    if wanted.width == 0 or wanted.height == 0:
         return
-    number = find_mode(width, height, depth)
+    controller = Controller.of(scratch)
+    mode = Mode.of(scratch[sizeof(Controller) :])
+    number = find_mode(controller, mode, wanted)
     if number == END_OF_MODES:
-        print(f"No {width}x{height}x{depth} framebuffer on this machine: text mode stays.")
+        print(f"No framebuffer of {wanted.width}x{wanted.height}x{wanted.depth} on this machine: text mode stays.")
         return
-    mode = Mode.of(span[u8](BOUNCE, sizeof(Mode)))
     if not vbe_call(VBE_SET_MODE, number | LINEAR, 0, 0):
-        print(f"The BIOS cannot set the {width}x{height}x{depth} framebuffer: text mode stays.")
+        print(f"The BIOS cannot set {wanted.width}x{wanted.height}x{wanted.depth}: text mode stays.")
         return
-    describe(framebuffer, mode, controller().version)
+    describe(framebuffer, mode, controller.version)
     read_protected_mode_interface(framebuffer)
     screen.stop()
     if console.verbose:
-        print(f"stage 3: framebuffer {width}x{height}x{depth} at {framebuffer.base:#x}, mode {number:#x}")
+        print(f"stage 3: framebuffer {wanted.width}x{wanted.height}x{wanted.depth} at {framebuffer.base:#x}")
 
 
 @fn
-def find_mode(width: u16, height: u16, depth: u16) -> u32:
-    """The number of the mode of this size, its ModeInfoBlock left at BOUNCE; END_OF_MODES if there is none."""
-    info = controller()
-    span[u8](CONTROLLER, sizeof(Controller)).fill(0)
-    info.signature = VBE2
-    if not vbe_call(VBE_CONTROLLER, 0, 0, CONTROLLER) or info.signature != VESA or info.version < 0x0200:
+def find_mode(controller: Controller, mode: Mode, wanted: Size) -> u32:
+    """The number of the mode of this size, with `mode` describing it; END_OF_MODES if there is none."""
+    controller.signature = VBE2
+    there = vbe_call(VBE_CONTROLLER, 0, 0, address(controller))
+    if not there or controller.signature != VESA or controller.version < VBE_2:
         return END_OF_MODES
-    modes = ptr[u16]((u32(info.modes_segment) << 4) + info.modes_offset)
+    modes = ptr[volatile[u16]]((u32(controller.modes_segment) << 4) + controller.modes_offset)
     for index in range(MOST_MODES):
         number = modes[index]
         if number == END_OF_MODES:
             break
-        mode = Mode.of(span[u8](BOUNCE, sizeof(Mode)))
-        span[u8](BOUNCE, sizeof(Mode)).fill(0)
-        if vbe_call(VBE_MODE, 0, number, BOUNCE) and is_wanted(mode, width, height, depth):
+        mode.attributes = 0
+        if vbe_call(VBE_MODE, 0, number, address(mode)) and is_wanted(mode, wanted):
             return number
     return END_OF_MODES
 
 
-CONTROLLER: Final = BOUNCE_END - 512
-"""Where the VbeInfoBlock is kept. The list of modes may lie in its own bytes 20 and up."""
-
-
 @fn
-def controller() -> Controller:
-    return Controller.at(CONTROLLER)
-
-
-@fn
-def is_wanted(mode: Mode, width: u16, height: u16, depth: u16) -> bool:
+def is_wanted(mode: Mode, wanted: Size) -> bool:
     """Whether a mode has this size and can be drawn into by whoever comes after us."""
     needed = SUPPORTED | GRAPHICS | HAS_LINEAR
     return (
         mode.attributes & needed == needed
         and mode.memory_model in (PACKED_PIXEL, DIRECT_COLOUR)
-        and mode.width == width
-        and mode.height == height
-        and mode.depth == depth
+        and mode.width == wanted.width
+        and mode.height == wanted.height
+        and mode.depth == wanted.depth
         and mode.base != 0
     )
 
@@ -221,7 +224,7 @@ def read_protected_mode_interface(framebuffer: Framebuffer) -> None:
 
 
 @fn
-def vbe_call(function: u16, ebx: u32, ecx: u32, memory: u32) -> bool:
+def vbe_call(function: u16, ebx: u32, ecx: u32, memory: usize) -> bool:
     """Make a VBE call about `memory`; True if it exists and worked."""
     request = GateRequest.zeroed()
     request.eax = function

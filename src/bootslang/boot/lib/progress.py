@@ -62,6 +62,7 @@ def finish() -> None:
     """Complete the bar, if there is one, and its line."""
     if shown:
         draw(MARKS)
+        console.bar_open = False
         console.write(text("\n"))
 
 
