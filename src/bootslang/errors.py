@@ -8,6 +8,10 @@
     │   ├── KernelInvalid      … a kernel
     │   ├── InitramfsInvalid   … the tree or the file of an initramfs
     │   └── ImageInvalid       … a disk image, a device, or what lies on it
+    │       ├── PartitionTableInvalid   … the partition table
+    │       ├── FormatInvalid           … a loader slot, a manifest or a chunk table
+    │       ├── NoRoom                  … too small for what has to go there
+    │       └── TargetRefused           … what must not be written to: mounted, holding a file system, read-only
     ├── GuestTimeout      5    a machine did not do what was waited for in time
     └── GuestCrashed      6    a machine panicked, reset itself or died
 
@@ -70,6 +74,22 @@ class InitramfsInvalid(InputInvalid):
 
 class ImageInvalid(InputInvalid):
     """A disk image or device that cannot be built, updated or read."""
+
+
+class PartitionTableInvalid(ImageInvalid):
+    """The partition table contradicts itself or the disk, or is not one that a BIOS starts from."""
+
+
+class FormatInvalid(ImageInvalid):
+    """Bytes in a boot partition that are no loader slot, manifest or chunk table, although they should be."""
+
+
+class NoRoom(ImageInvalid):
+    """The content does not fit the partition, or the disk, or the space that is left on the host."""
+
+
+class TargetRefused(ImageInvalid):
+    """What was named as the disk must not be written to: it is mounted, holds a file system, or is no disk."""
 
 
 class GuestTimeout(BootslangError):
