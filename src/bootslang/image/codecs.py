@@ -1,0 +1,108 @@
+"""The packers: what turns a chunk's bytes into fewer, and back.
+
+The builder packs, `verify` unpacks. A codec is one line in `CODECS`; its decompressor for the machine stands in
+`bootslang.boot.codecs`. A codec sees one chunk at a time, so everything here is at most 1 MiB.
+"""
+
+import bz2
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from bootslang.errors import FormatInvalid, UsageError
+from bootslang.image.format import CODEC_BZIP2, CODEC_NONE
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A way to pack a chunk; `number` is what its records carry."""
+
+    name: str
+    number: int
+    pack: Callable[[bytes], bytes]
+    unpack: Callable[[bytes, int], bytes]
+    """Takes the packed bytes and the most that may come out."""
+
+
+def _stored(data: bytes, _limit: int = 0) -> bytes:
+    return data
+
+
+def _bunzip2(data: bytes, limit: int) -> bytes:
+    """One bzip2 stream with nothing after it."""
+    decompressor = bz2.BZ2Decompressor()
+    try:
+        unpacked = decompressor.decompress(data, max_length=limit + 1)
+    except OSError as error:
+        raise FormatInvalid(f"bzip2: {error}") from error
+    if len(unpacked) <= limit and not decompressor.eof:
+        raise FormatInvalid("bzip2: the stream ends too early")
+    if decompressor.unused_data:
+        raise FormatInvalid(f"bzip2: {len(decompressor.unused_data)} bytes follow the stream")
+    return unpacked
+
+
+_ALL: Final = (
+    Codec("none", CODEC_NONE, _stored, _stored),
+    Codec("bzip2", CODEC_BZIP2, lambda data: bz2.compress(data, 9), _bunzip2),
+)
+CODECS: Final = {codec.name: codec for codec in _ALL}
+BY_NUMBER: Final = {codec.number: codec for codec in _ALL}
+CODEC_CHOICES: Final = ("auto", *CODECS)
+"""What `Image(codec=…)` and `build --codec` take."""
+
+
+def choose(name: str) -> Codec:
+    """The codec of that name; `auto` is `none`: reading 64 MiB takes less time than unpacking them."""
+    if name == "auto":
+        return CODECS["none"]
+    if name not in CODECS:
+        raise UsageError(f"There is no codec {name!r}.", hint=f"Choose one of: {', '.join(CODEC_CHOICES)}.")
+    return CODECS[name]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A chunk after its codec: `codec` is `none` where packing gained nothing."""
+
+    data: bytes
+    unpacked: int
+    codec: Codec
+
+
+def _pack(codec: Codec, data: bytes) -> Packed:
+    packed = codec.pack(data)
+    return Packed(data, len(data), CODECS["none"]) if len(packed) >= len(data) else Packed(packed, len(data), codec)
+
+
+def pack_chunks(codec: Codec, pieces: Iterable[bytes]) -> Iterator[Packed]:
+    """Pack chunk after chunk on all processors (the packers release the GIL); the order and the bytes stay the same."""
+    if codec.number == CODEC_NONE:
+        yield from (Packed(piece, len(piece), codec) for piece in pieces)
+        return
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers, thread_name_prefix="pack") as pool:
+        waiting: deque[Future[Packed]] = deque()
+        for piece in pieces:
+            waiting.append(pool.submit(_pack, codec, piece))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def unpack_chunk(number: int, packed: bytes, unpacked_size: int) -> bytes:
+    """The bytes of a chunk, or `FormatInvalid` when they are not exactly what its record promises."""
+    codec = BY_NUMBER.get(number)
+    if codec is None:
+        raise FormatInvalid(f"codec {number} is unknown")
+    data = codec.unpack(packed, unpacked_size)
+    if len(data) != unpacked_size:
+        more = "more than " if len(data) > unpacked_size else ""
+        raise FormatInvalid(
+            f"{codec.name}: it unpacks to {more}{min(len(data), unpacked_size)} bytes instead of {unpacked_size}"
+        )
+    return data

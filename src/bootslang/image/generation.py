@@ -1,0 +1,83 @@
+"""Reading generations back: what the update must not overwrite, what `inspect` shows and `verify` checks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bootslang.errors import FormatInvalid
+from bootslang.image import format as disk
+from bootslang.image.codecs import unpack_chunk
+from bootslang.image.medium import Medium
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A valid manifest and the chunk tables that it names."""
+
+    slot: int
+    """The manifest slot it was read from, 0 or 1."""
+    manifest: disk.Manifest
+    tables: tuple[tuple[disk.ChunkRecord, ...], ...]
+    """One for each blob."""
+
+    @property
+    def sequence(self) -> int:
+        """The higher one boots."""
+        return self.manifest.sequence
+
+    @property
+    def extents(self) -> list[disk.Extent]:
+        """All that it occupies in the data area."""
+        found = [blob.table_extent for blob in self.manifest.blobs]
+        found += [chunk.extent for table in self.tables for chunk in table]
+        if self.manifest.signature_size:
+            found.append(disk.Extent(self.manifest.signature, disk.aligned(self.manifest.signature_size)))
+        return found
+
+    @property
+    def codecs(self) -> frozenset[int]:
+        """The codecs that a loader needs to boot it."""
+        return frozenset(chunk.codec for table in self.tables for chunk in table)
+
+
+def manifest_offset(slot: int) -> int:
+    """Where a manifest slot lies in the boot partition."""
+    return disk.MANIFEST_OFFSET + slot * disk.MANIFEST_SLOT_BYTES
+
+
+def read_manifest(boot: Medium, slot: int) -> disk.Manifest:
+    """The manifest in a slot.
+
+    :raises FormatInvalid: if there is none, or a damaged one
+    """
+    return disk.Manifest.decode(boot.read(manifest_offset(slot), disk.MANIFEST_SLOT_BYTES), boot.size)
+
+
+def read_generation(boot: Medium, slot: int) -> Generation:
+    """The manifest in a slot with its chunk tables; the chunks themselves are not read.
+
+    :raises FormatInvalid: if any of them is damaged
+    """
+    manifest = read_manifest(boot, slot)
+    tables = tuple(blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size) for blob in manifest.blobs)
+    return Generation(slot, manifest, tables)
+
+
+def is_whole(boot: Medium, generation: Generation) -> bool:
+    """Whether every chunk still has its checksum, which is to say: whether this generation boots."""
+    return not any(
+        disk.xxh64(boot.read(chunk.offset, chunk.packed)) != chunk.checksum
+        for table in generation.tables
+        for chunk in table
+    )
+
+
+def read_chunks(boot: Medium, table: tuple[disk.ChunkRecord, ...]) -> Iterator[bytes]:
+    """A blob's bytes, chunk by chunk, checked and unpacked.
+
+    :raises FormatInvalid: at the first chunk that is damaged
+    """
+    for index, chunk in enumerate(table):
+        packed = boot.read(chunk.offset, chunk.packed)
+        if disk.xxh64(packed) != chunk.checksum:
+            raise FormatInvalid(f"chunk {index} at {chunk.offset:#x}: its checksum is wrong")
+        yield unpack_chunk(chunk.codec, packed, chunk.unpacked)
