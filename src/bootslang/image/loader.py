@@ -10,6 +10,9 @@ from bootslang.image import format as disk
 from bootslang.image.medium import Medium
 from bootslang.image.partitions import CODE_BYTES
 
+BOOT_SECTOR: Final = 0x7C00
+STAGE2: Final = 0x8000
+"""Where stages 1 and 2 run: see bootslang.boot.layout, against which a test holds these."""
 STAGE2_READ_BYTES: Final = 0x8000
 """What stage 1 reads of a slot, whatever stage 2's size: all that fits its place in memory (0x8000 to 0x10000).
 

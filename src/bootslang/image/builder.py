@@ -1,0 +1,313 @@
+"""`Image`: from kernel, initrds and command line to a disk that boots, a new image or an existing one.
+
+    Image(kernel="vmlinuz", initrds=["initrd.gz"], command_line="console=ttyS0").build("disk.img")
+
+The command `bootslang build` is a thin coat over this file.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from xxhash import xxh3_128, xxh32_intdigest
+
+from bootslang.errors import ImageInvalid, NoRoom, TargetRefused, UsageError
+from bootslang.image import codecs, ext4, update
+from bootslang.image import format as disk
+from bootslang.image.disks import bootable, guess_sector_size
+from bootslang.image.filesystems import recognise
+from bootslang.image.layout import NewDisk, parse_size, whole_mib
+from bootslang.image.loader import (
+    Loader,
+    LoaderOptions,
+    Stages,
+    check_framebuffer,
+    make_loader,
+    parse_framebuffer,
+)
+from bootslang.image.medium import FileMedium, Medium, Region
+from bootslang.image.partitions import (
+    SECTOR_SIZES,
+    Partition,
+    read_partition_table,
+    write_partition_table,
+)
+from bootslang.image.payload import Content, Payload
+from bootslang.image.report import BlobSize, BuildReport
+from bootslang.image.target import Kind, classify, existing_disk, new_image
+from bootslang.kernel import Kernel, KernelKind
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done ("pack", "write"), the bytes done and the bytes in all."""
+
+_KINDS: Final = {
+    KernelKind.ELF64: disk.KERNEL_ELF,
+    KernelKind.ELF32: disk.KERNEL_ELF,
+    KernelKind.BZIMAGE: disk.KERNEL_BZIMAGE,
+}
+MAX_INITRDS: Final = disk.MAX_BLOBS - 2
+_ROOT_TRIES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A disk to be built."""
+
+    kernel: str | os.PathLike[str] | Kernel
+    """An ELF `vmlinux` or a `bzImage`."""
+    initrds: Iterable[str | os.PathLike[str]] = ()
+    """Merged in this order on the machine."""
+    command_line: str = ""
+    size: int | str | None = None
+    """Of the whole disk, in bytes or like "512M"; by default what it needs, with room for a second generation."""
+    root: str | os.PathLike[str] | None = None
+    """A tree for an ext4 partition of a new image."""
+    codec: str = "auto"
+    """One of `bootslang.image.codecs.CODEC_CHOICES`."""
+    verbose: bool = False
+    """Whether the loader tells each step."""
+    framebuffer: str | tuple[int, int, int] | None = None
+    """A video mode to set, "1024x768x32"; text mode by default."""
+    sector_size: int | None = None
+    """512 or 4096; by default that of the existing disk, and 512 for a new one."""
+    force: bool = False
+    """Install over a file system in the boot partition."""
+    disk_signature: int | None = None
+    """Of a new image; by default made from its contents, so that the same contents get the same."""
+
+    def build(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BuildReport:
+        """Make a new image at `path`, or install into the active partition of the image or device that is there.
+
+        :raises BootslangError: one of its subclasses, before anything is written or with nothing left half-done
+        """
+        job = _Job(self, Path(path), progress or (lambda _what, _done, _total: None))
+        return job.run()
+
+
+def linked_stages(codec_names: tuple[str, ...]) -> Stages:
+    """The rocket's stages, linked with these codecs."""
+    from bootslang import rocket
+
+    return rocket.stages(codecs=codec_names)
+
+
+class _Job:
+    """One run of `Image.build`: the inputs, checked, and the steps."""
+
+    def __init__(self, image: Image, path: Path, progress: Progress) -> None:
+        self.image = image
+        self.path = path
+        self.progress = progress
+        self.codec = codecs.choose(image.codec)
+        self.framebuffer = _framebuffer(image.framebuffer)
+        if image.sector_size not in {None, *SECTOR_SIZES}:
+            raise UsageError(f"Sectors of {image.sector_size} bytes are not supported.", hint="Choose 512 or 4096.")
+        if image.disk_signature is not None and not 0 < image.disk_signature <= 0xFFFF_FFFF:
+            raise UsageError(f"The disk signature {image.disk_signature:#x} is not in 1 to 0xffffffff.")
+        self.kernel = image.kernel if isinstance(image.kernel, Kernel) else Kernel.read(Path(image.kernel))
+        self.command_line = self.kernel.limits.check_command_line(image.command_line)
+        self.initrds = [(Path(initrd), _file_size(Path(initrd))) for initrd in image.initrds]
+        if len(self.initrds) > MAX_INITRDS:
+            raise UsageError(f"There are {len(self.initrds)} initrds; a boot partition has room for {MAX_INITRDS}.")
+        if self.initrds:
+            self.kernel.limits.check_initrd_size(sum(-(-size // 4) * 4 for _, size in self.initrds))
+
+    def run(self) -> BuildReport:
+        kind = classify(self.path)
+        with Payload() as payload:
+            return self._build_new(payload) if kind is Kind.NEW else self._install(payload, kind)
+
+    def _pack(self, payload: Payload) -> int:
+        """Pack everything; the sum of the unpacked sizes is what the progress of packing and writing counts to."""
+        total = self.kernel.blob_bytes + sum(size for _, size in self.initrds) + len(self.command_line)
+        advance = self._advance("pack", total)
+        name = Path(self.kernel.file.name).name
+        payload.add(Content(_KINDS[self.kernel.kind], name, self.kernel.pieces()), self.codec, advance)
+        for initrd, _ in self.initrds:
+            payload.add(Content(disk.INITRD, initrd.name, _read_pieces(initrd)), self.codec, advance)
+        if self.command_line:
+            content = Content(disk.COMMAND_LINE, "", [self.command_line])
+            payload.add(content, codecs.CODECS["none"], advance)
+        return total
+
+    def _advance(self, what: str, total: int) -> Callable[[int], None]:
+        done = 0
+
+        def advance(size: int) -> None:
+            nonlocal done
+            done += size
+            self.progress(what, done, total)
+
+        return advance
+
+    def _build_new(self, payload: Payload) -> BuildReport:
+        sector_size = self.image.sector_size or 512
+        tree = ext4.read_tree(Path(self.image.root)) if self.image.root is not None else None
+        self._pack(payload)
+        identity = _identity(payload, tree)
+        signature = self.image.disk_signature or xxh32_intdigest(identity) or 1
+        root_least = whole_mib(tree.least_bytes) if tree else 0
+        for attempt in range(_ROOT_TRIES):
+            layout = NewDisk.of(payload.room, self.image.size, sector_size, root_least)
+            try:
+                with new_image(self.path) as (file, beside):
+                    file.truncate(layout.size)
+                    medium = FileMedium(file, layout.size, name=self.path, fresh=True)
+                    medium.write(0, write_partition_table(signature, layout.partitions))
+                    if tree and layout.root:
+                        uuid = UUID(bytes=xxh3_128(identity + b"root").digest(), version=4)
+                        ext4.make_file_system(beside, layout.root.offset, layout.root.size, tree, uuid)
+                    return self._write(payload, _Place(Kind.NEW, medium, layout.boot, signature, layout.root))
+            except NoRoom:
+                if tree is None or self.image.size is not None or attempt == _ROOT_TRIES - 1:
+                    raise
+                root_least = whole_mib(root_least * 3 // 2)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _install(self, payload: Payload, kind: Kind) -> BuildReport:
+        for option, value in (("root", self.image.root), ("disk_signature", self.image.disk_signature)):
+            if value is not None:
+                raise UsageError(
+                    f"{self.path} exists; {option.replace('_', ' ')} is for new images, a disk keeps its own.",
+                    hint="Remove the file first to have a new image made, or leave the option away.",
+                )
+        with existing_disk(self.path, kind, self.image.sector_size) as (medium, known):
+            if self.image.size is not None and parse_size(self.image.size) != medium.size:
+                raise UsageError(
+                    f"{self.path} exists and has {medium.size} bytes; its size cannot be changed.",
+                    hint="Remove the file first to have a new image made, or leave --size away.",
+                )
+            sector_size = known or guess_sector_size(medium)
+            table = read_partition_table(medium, sector_size)
+            partition = bootable(table.active)
+            boot = Region(medium, partition.offset, partition.size)
+            if boot.size <= disk.DATA_OFFSET:
+                raise NoRoom(
+                    f"The boot partition has {boot.size} bytes: "
+                    f"it is {disk.DATA_OFFSET + self.kernel.blob_bytes - boot.size} bytes too small."
+                )
+            if not self.image.force:
+                self._refuse_file_system(boot, partition)
+            self._pack(payload)
+            return self._write(payload, _Place(kind, medium, partition, table.disk_signature, None))
+
+    def _refuse_file_system(self, boot: Region, partition: Partition) -> None:
+        found = None if update.examine(boot).ours else recognise(boot)
+        if found:
+            raise TargetRefused(
+                f"Partition {partition.number} of {self.path}, the active one, holds {found}.",
+                hint="Make another partition active, or add --force to lose what is in it.",
+            )
+
+    def _write(self, payload: Payload, place: "_Place") -> BuildReport:
+        """Write everything into the boot partition."""
+        partition = place.partition
+        boot = Region(place.medium, partition.offset, partition.size)
+        existing = update.examine(boot)
+        plan = update.plan_update(payload, existing, boot.size)
+        loader = self._loader(payload, existing, partition)
+        installer = update.Installer(place.medium, boot)
+        total = sum(blob.size for blob in payload.blobs)
+        installer.install(loader, payload, existing, plan, self._advance("write", total))
+        return BuildReport(
+            path=self.path,
+            kind=place.kind.value,
+            size=place.medium.size,
+            sector_size=partition.sector_size,
+            disk_signature=place.disk_signature,
+            partition=partition,
+            root=place.root,
+            stages=loader.sizes,
+            codec=self.codec.name,
+            blobs=tuple(
+                BlobSize(disk.KIND_NAMES[blob.kind], blob.name, blob.size, blob.packed_bytes) for blob in payload.blobs
+            ),
+            generation=plan.sequence,
+            kept=plan.kept,
+            writes=tuple(installer.writes),
+            warnings=tuple(_warnings(plan, existing, payload, boot.size)),
+        )
+
+    def _loader(self, payload: Payload, existing: update.Existing, partition: Partition) -> Loader:
+        """The loader knows the codecs of the old generations too: until the new manifest is written, they boot."""
+        numbers = {chunk.codec for blob in payload.blobs for chunk in blob.chunks}
+        numbers |= {number for generation in existing.whole for number in generation.codecs}
+        names = sorted(codecs.BY_NUMBER[number].name for number in numbers if number != disk.CODEC_NONE)
+        options = LoaderOptions(
+            sector_size=partition.sector_size,
+            partition_bytes=partition.size,
+            verbose=self.image.verbose,
+            framebuffer=self.framebuffer,
+            logical_lba=partition.first_lba if partition.logical else 0,
+        )
+        return make_loader(linked_stages(tuple(names)), options)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a build writes to."""
+
+    kind: Kind
+    medium: Medium
+    partition: Partition
+    """The boot partition."""
+    disk_signature: int
+    root: Partition | None
+
+
+def _framebuffer(mode: str | tuple[int, int, int] | None) -> tuple[int, int, int] | None:
+    if isinstance(mode, str):
+        return parse_framebuffer(mode)
+    if mode is not None:
+        check_framebuffer(mode)
+    return mode
+
+
+def _file_size(path: Path) -> int:
+    try:
+        if not path.is_file():
+            what = "is a directory" if path.is_dir() else "does not exist"
+            raise ImageInvalid(f"The initrd {path} {what}.", hint="Name a file: a cpio archive, packed or not.")
+        size = path.stat().st_size
+    except OSError as error:
+        raise ImageInvalid(f"The initrd {path} cannot be read: {error.strerror}.") from error
+    if size == 0:
+        raise ImageInvalid(f"The initrd {path} is empty.", hint="Leave it away, or name a cpio archive.")
+    return size
+
+
+def _read_pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(disk.CHUNK_BYTES):
+                yield piece
+    except OSError as error:
+        raise ImageInvalid(f"The initrd {path} cannot be read: {error.strerror}.") from error
+
+
+def _identity(payload: Payload, tree: ext4.Tree | None) -> bytes:
+    """What disk signature and UUID are made from: all contents but the command line.
+
+    So a command line may name the signature (`root=PARTUUID=…`) that `build` reported without it.
+    """
+    parts = [
+        blob.kind.to_bytes(4, "little") + blob.checksum.to_bytes(8, "little")
+        for blob in payload.blobs
+        if blob.kind != disk.COMMAND_LINE
+    ]
+    return b"".join(parts) + (tree.digest if tree else b"")
+
+
+def _warnings(plan: update.Plan, existing: update.Existing, payload: Payload, partition_bytes: int) -> Iterator[str]:
+    if plan.missing:
+        yield (
+            f"the partition is {plan.missing} bytes too small for two generations: the old one was made invalid before "
+            "the new one was written, so a power cut in between would have left none"
+        )
+    elif disk.DATA_OFFSET + 2 * payload.room > partition_bytes:
+        yield "the partition has room for one generation: an update will have to give up the old one first"
+    if existing.ours and not any(existing.whole_slots):
+        yield "neither loader slot was whole: a power cut during this build would have left a disk that does not boot"

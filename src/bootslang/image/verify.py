@@ -1,0 +1,157 @@
+"""`bootslang verify DISK`: read everything back, check everything that has a sum, and say what is damaged.
+
+It trusts nothing that `build` reported: what is checked is what a machine would read.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xxhash import xxh64
+
+from bootslang.errors import BootslangError, FormatInvalid, PartitionTableInvalid
+from bootslang.image import format as disk
+from bootslang.image.disks import Disk, open_disk
+from bootslang.image.generation import (
+    Generation,
+    is_whole,
+    manifest_offset,
+    read_chunks,
+    read_generation,
+    read_manifest,
+)
+from bootslang.image.loader import check_slot, read_slot
+from bootslang.image.medium import Medium
+from bootslang.image.partitions import CODE_BYTES, Partition
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is not as `build` left it."""
+
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> list[Finding]:
+    """Check a disk from its partition table to the last byte of its last initrd; an empty list means: all is well.
+
+    :raises ImageInvalid: if it cannot be read at all
+    """
+    try:
+        with open_disk(Path(path), sector_size) as opened:
+            return list(_check_disk(opened))
+    except PartitionTableInvalid as error:
+        return [Finding("partition table", error.message)]
+
+
+def _check_disk(opened: Disk) -> Iterator[Finding]:
+    partition, boot = opened.boot_partition()
+    if not any(opened.medium.read(0, CODE_BYTES)):
+        yield Finding("sector 0", "there is no boot code")
+    headers = []
+    for index, name in enumerate("AB"):
+        try:
+            headers.append(check_slot(read_slot(boot, index)))
+        except FormatInvalid as error:
+            yield Finding(f"loader slot {name}", error.message)
+        else:
+            yield from _check_header(f"loader slot {name}", headers[-1], partition)
+    if len(headers) == disk.LOADER_SLOTS and headers[0] != headers[1]:
+        yield Finding("loader slots", "A and B hold different loaders: an update was interrupted, build again")
+    yield from _check_manifests(boot)
+
+
+def _check_header(where: str, header: disk.LoaderHeader, partition: Partition) -> Iterator[Finding]:
+    if header.sector_size != partition.sector_size:
+        yield Finding(where, f"made for sectors of {header.sector_size} bytes, the disk has {partition.sector_size}")
+    if header.partition_bytes != partition.size:
+        yield Finding(where, f"made for a partition of {header.partition_bytes} bytes, this one has {partition.size}")
+
+
+def _check_manifests(boot: Medium) -> Iterator[Finding]:
+    empty = 0
+    for slot in range(disk.MANIFEST_SLOTS):
+        where = f"manifest {slot}"
+        if not any(boot.read(manifest_offset(slot), 8)):
+            empty += 1
+            continue
+        try:
+            manifest = read_manifest(boot, slot)
+        except FormatInvalid as error:
+            yield Finding(where, error.message)
+            continue
+        for index, blob in enumerate(manifest.blobs):
+            name = f"generation {manifest.sequence}, {disk.KIND_NAMES[blob.kind]} (blob {index})"
+            yield from (Finding(name, problem) for problem in _check_blob(boot, blob))
+    if empty == disk.MANIFEST_SLOTS:
+        yield Finding("manifests", "both slots are empty: there is nothing to boot")
+
+
+def _check_blob(boot: Medium, blob: disk.BlobRecord) -> Iterator[str]:
+    """Every chunk is checked even after a bad one; the whole's sum only says something when all chunks are good."""
+    try:
+        table = blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size)
+    except FormatInvalid as error:
+        yield error.message
+        return
+    whole = xxh64()
+    good = True
+    for index, chunk in enumerate(table):
+        try:
+            for data in read_chunks(boot, (chunk,)):
+                whole.update(data)
+        except FormatInvalid as error:
+            good = False
+            yield f"chunk {index} of {len(table)}: {error.message.removeprefix('chunk 0 ')}"
+    if good and whole.intdigest() != blob.checksum:
+        yield "the checksum of the unpacked whole is wrong"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a machine would start from a disk."""
+
+    loader: bytes
+    """The loader slot's bytes."""
+    generation: Generation
+
+
+def what_boots(boot: Medium) -> Start:
+    """Follow a machine's way: stage 1 takes the first slot whose stage 2 is sound, and the newest sound manifest wins.
+
+    :raises FormatInvalid: where the machine would stop
+    """
+    loader = _loader(boot)
+    generations = []
+    for slot in range(disk.MANIFEST_SLOTS):
+        try:
+            generations.append(read_generation(boot, slot))
+        except BootslangError:
+            continue
+    newest = max(generations, key=lambda generation: generation.sequence, default=None)
+    if newest is None:
+        raise FormatInvalid("there is no valid manifest")
+    if not is_whole(boot, newest):
+        raise FormatInvalid(f"generation {newest.sequence} is damaged")
+    return Start(loader, newest)
+
+
+def _loader(boot: Medium) -> bytes:
+    """The slot that a machine starts; stage 2 takes a damaged stage's copy from the other slot."""
+    slots = [read_slot(boot, index) for index in range(disk.LOADER_SLOTS)]
+    for slot, other in (slots, slots[::-1]):
+        try:
+            header = disk.LoaderHeader.decode(slot)
+        except FormatInvalid:
+            continue
+        for name, record in zip(disk.STAGE_NAMES, header.stages, strict=True):
+            part = slice(record.offset, record.offset + record.size)
+            if record.size and record.checksum not in {disk.xxh64(slot[part]), disk.xxh64(other[part])}:
+                raise FormatInvalid(f"{name} is damaged in both loader slots")
+        return slot
+    raise FormatInvalid("neither loader slot holds a stage 2")
