@@ -49,11 +49,15 @@ class NewDisk:
                 )
             boot = min(wanted, (available - root_least) // whole_mib(1) * whole_mib(1)) if root_least else available
         boot_sectors = min(boot // sector_size, MAX_LBA)
-        first = Partition(1, NON_FS_DATA, True, start // sector_size, boot_sectors, sector_size)  # noqa: FBT003
+        first = _partition(1, NON_FS_DATA, start // sector_size, boot_sectors, sector_size)
         if not root_least:
             return cls(total, first, None)
         left = min((total - first.offset - first.size) // sector_size, MAX_LBA)
-        return cls(total, first, Partition(2, LINUX, False, first.end_lba, left, sector_size))  # noqa: FBT003
+        return cls(total, first, _partition(2, LINUX, first.end_lba, left, sector_size))
+
+
+def _partition(number: int, kind: int, first_lba: int, sectors: int, sector_size: int) -> Partition:
+    return Partition(number, kind, number == 1, first_lba, sectors, sector_size)
 
 
 def whole_mib(size: int) -> int:

@@ -1,0 +1,27 @@
+"""Every image test builds with stages of random bytes: what the loader does is not what is asked here."""
+
+from pathlib import Path
+
+import pytest
+
+from bootslang.image import builder
+from support.disks import FakeStages, elf_kernel
+
+
+@pytest.fixture(autouse=True)
+def fake_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "linked_stages", lambda codecs: FakeStages(codecs=codecs))
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Path:
+    path = tmp_path / "vmlinux"
+    path.write_bytes(elf_kernel(300_000))
+    return path
+
+
+@pytest.fixture
+def initrd(tmp_path: Path) -> Path:
+    path = tmp_path / "initrd.gz"
+    path.write_bytes(b"initrd " * 300_000)
+    return path

@@ -1,0 +1,91 @@
+"""Does packing give the same bytes every time, and does unpacking take nothing but what packing gave?"""
+
+import bz2
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bootslang.boot import disk as machine
+from bootslang.errors import FormatInvalid, UsageError
+from bootslang.image.codecs import BY_NUMBER, CODECS, choose, pack_chunks, unpack_chunk
+from bootslang.image.format import CHUNK_BYTES
+
+BZIP2 = CODECS["bzip2"]
+TEXT = b"the same text, again and again; " * 1000
+
+
+def test_codecs_have_the_numbers_of_the_machine() -> None:
+    theirs = {name.removeprefix("CODEC_").lower(): number for name, number in vars(machine).items() if "CODEC_" in name}
+    assert {codec.name: codec.number for codec in CODECS.values()} == theirs
+
+
+def test_auto_is_none() -> None:
+    assert choose("auto") is CODECS["none"]
+
+
+def test_unknown_codecs_are_named() -> None:
+    with pytest.raises(UsageError, match="There is no codec 'lzma'") as caught:
+        choose("lzma")
+    assert caught.value.hint == "Choose one of: auto, none, bzip2."
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_chunks_come_back_in_their_order(name: str) -> None:
+    random = Random(3)
+    pieces = [TEXT[: random.randrange(1, len(TEXT))] for _ in range(20)] + [random.randbytes(5000), b"x"]
+    packed = list(pack_chunks(CODECS[name], pieces))
+    assert [unpack_chunk(one.codec.number, one.data, one.unpacked) for one in packed] == pieces
+    assert packed == list(pack_chunks(CODECS[name], pieces))
+
+
+def test_what_does_not_shrink_is_stored() -> None:
+    noise = Random(4).randbytes(10_000)
+    text, stored = pack_chunks(BZIP2, [TEXT, noise])
+    assert text.codec is BZIP2
+    assert stored.codec is CODECS["none"]
+    assert stored.data == noise
+
+
+def test_a_full_chunk_is_one_bzip2_stream() -> None:
+    (packed,) = pack_chunks(BZIP2, [(TEXT * 40)[:CHUNK_BYTES]])
+    decompressor = bz2.BZ2Decompressor()
+    assert len(decompressor.decompress(packed.data)) == CHUNK_BYTES
+    assert decompressor.eof
+    assert not decompressor.unused_data
+
+
+PACKED = bz2.compress(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "problem"),
+    [
+        (PACKED[:-5], len(TEXT), "bzip2: the stream ends too early"),
+        (PACKED[:30] + b"\xff" + PACKED[31:], len(TEXT), "bzip2: Invalid data stream"),
+        (PACKED + b"rubbish", len(TEXT), "bzip2: 7 bytes follow the stream"),
+        (PACKED + PACKED, len(TEXT), f"bzip2: {len(PACKED)} bytes follow the stream"),
+        (PACKED, len(TEXT) - 1, f"bzip2: it unpacks to more than {len(TEXT) - 1} bytes instead of {len(TEXT) - 1}"),
+        (PACKED, len(TEXT) + 1, f"bzip2: it unpacks to {len(TEXT)} bytes instead of {len(TEXT) + 1}"),
+        (b"", 10, "bzip2: the stream ends too early"),
+        (b"\x1f\x8b gzip", 10, "bzip2: Invalid data stream"),
+        (bz2.compress(bytes(50 << 20)), CHUNK_BYTES, "bzip2: it unpacks to more than 1048576 bytes instead of 1048576"),
+    ],
+)
+def test_damaged_chunks_are_refused_by_name(data: bytes, size: int, problem: str) -> None:
+    with pytest.raises(FormatInvalid) as caught:
+        unpack_chunk(BZIP2.number, data, size)
+    assert caught.value.message == problem
+
+
+def test_an_unknown_codec_is_refused_by_name() -> None:
+    assert 999 not in BY_NUMBER
+    with pytest.raises(FormatInvalid, match="codec 999 is unknown"):
+        unpack_chunk(999, b"x", 1)
+
+
+@given(data=st.binary(max_size=300), size=st.integers(0, 400))
+def test_rubbish_is_refused_by_name(data: bytes, size: int) -> None:
+    with pytest.raises(FormatInvalid):
+        unpack_chunk(BZIP2.number, data, size)
