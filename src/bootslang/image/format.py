@@ -61,7 +61,6 @@ STAGES: Final = 3
 STAGE_NAMES: Final = ("stage 3", "stage 4 (64-bit)", "stage 4 (32-bit)")
 
 LAST_SEQUENCE: Final = 0xFFFF_FFFF_FFFF_FFFF
-"""No manifest may carry it: nothing newer could follow."""
 
 
 class Layout:
@@ -386,7 +385,6 @@ class Manifest:
         data = bytearray(slot[: values["size"]])
         data[cls.CHECKSUM] = bytes(8)
         check.equal("checksum", xxh64(data))
-        check.that("sequence", values["sequence"] < LAST_SEQUENCE, "leaves no number for a newer generation")
         if values["signature_size"]:
             check.place("signature", values["signature_size"], partition_bytes)
         blobs = tuple(

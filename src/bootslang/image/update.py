@@ -95,6 +95,11 @@ def plan_update(payload: Payload, existing: Existing, partition_bytes: int) -> P
 
     :raises NoRoom: if it does not fit even an empty partition
     """
+    if existing.last_sequence == disk.LAST_SEQUENCE:
+        raise ImageInvalid(
+            "The newest generation on the disk has the last sequence number, so that nothing newer can follow.",
+            hint="No disk gets there by updates: overwrite the start of the boot partition with zeros, and build again.",
+        )
     missing = 0
     for protected in _choices(existing.whole):
         room = Room(partition_bytes, (extent for generation in protected for extent in generation.extents))
