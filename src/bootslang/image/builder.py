@@ -129,7 +129,7 @@ class _Job:
         for initrd, _ in self.initrds:
             payload.add(Content(disk.INITRD, initrd.name, _read_pieces(initrd)), self.codec, advance)
         if self.command_line:
-            content = Content(disk.COMMAND_LINE, "", [self.command_line])
+            content = Content(disk.COMMAND_LINE, disk.KIND_NAMES[disk.COMMAND_LINE], [self.command_line])
             payload.add(content, codecs.CODECS["none"], advance)
         return total
 

@@ -50,7 +50,8 @@ class BuildReport:
             yield str(stage)
         for blob in self.blobs:
             packed = f", packed {blob.packed}" if blob.packed != blob.size else ""
-            yield f"{blob.kind} {blob.name}: {blob.size} bytes{packed}"
+            name = "" if blob.name == blob.kind else f" {blob.name}"
+            yield f"{blob.kind}{name}: {blob.size} bytes{packed}"
         yield (
             f"generation {self.generation} in partition {self.partition.number}"
             f" at sector {self.partition.first_lba} ({self.partition.size} bytes)"
