@@ -253,10 +253,7 @@ def test_the_path_has_to_be_a_disks(tmp_path: Path, kernel: Path) -> None:
         (dangling, f"{dangling} is a symbolic link to {tmp_path / 'nowhere'}, which does not exist."),
         (fifo, f"{fifo} is neither a file nor a block device."),
         (Path("/dev/null"), "/dev/null is neither a file nor a block device."),
-        (
-            tmp_path / "no" / "disk.img",
-            f"{tmp_path / 'no' / 'disk.img'} cannot be made: {tmp_path / 'no'} is no directory.",
-        ),
+        (lost, f"{lost} cannot be made: {lost.parent} is no directory."),
         (kernel / "disk.img", f"{kernel / 'disk.img'} cannot be used: Not a directory."),
     ]
     for path, problem in cases:

@@ -100,6 +100,8 @@ def make_file_system(image: Path, offset: int, size: int, tree: Tree, uuid: UUID
     with tempfile.TemporaryDirectory(prefix="bootslang-") as directory:
         configuration = Path(directory) / "mke2fs.conf"
         configuration.write_text(_CONFIGURATION, encoding="utf-8")
+        link = Path(directory) / "disk"  # debugfs takes options after a question mark: keep the user's name out of it
+        link.symlink_to(image.resolve())
         environment = {
             **os.environ,
             "LC_ALL": "C",
@@ -110,11 +112,11 @@ def make_file_system(image: Path, offset: int, size: int, tree: Tree, uuid: UUID
         options = f"offset={offset},hash_seed={uuid},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard"
         command = [_tool("mke2fs"), "-q", "-F", "-t", "ext4", "-m", "0", "-U", str(uuid), "-E", options]
         command += ["-N", str(max(len(tree.entries) + 1024, size // 16384)), "-d", str(tree.root)]
-        made = _run([*command, str(image), str(size // 1024) + "k"], environment)
+        made = _run([*command, str(link), f"{size // 1024}k"], environment)
         if made.returncode:
             raise _failed(made, tree, size)
         evened = _run(
-            [_tool("debugfs"), "-w", "-f", "-", f"{image}?offset={offset}"], environment, _even_out(tree, epoch)
+            [_tool("debugfs"), "-w", "-f", "-", f"{link}?offset={offset}"], environment, _even_out(tree, epoch)
         )
         complaints = [line for line in evened.stderr.splitlines() if not line.startswith("debugfs ")]
         if evened.returncode or complaints:

@@ -98,7 +98,7 @@ def plan_update(payload: Payload, existing: Existing, partition_bytes: int) -> P
     if existing.last_sequence == disk.LAST_SEQUENCE:
         raise ImageInvalid(
             "The newest generation on the disk has the last sequence number, so that nothing newer can follow.",
-            hint="No disk gets there by updates: overwrite the start of the boot partition with zeros, and build again.",
+            hint="Updates never get there. Fill the start of the boot partition with zeros, and build again.",
         )
     missing = 0
     for protected in _choices(existing.whole):
