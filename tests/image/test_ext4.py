@@ -1,6 +1,7 @@
 """Is the root partition the tree that was given, the same bytes every time, and sound to e2fsck?"""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def test_the_tree_is_in_the_second_partition(tmp_path: Path, kernel: Path, tree:
     assert r'a "quoted" n\xc3\xa4me' in debugfs(part, "ls /etc/deep/er")
     label = subprocess.run(["file", "-b", part], capture_output=True, text=True, check=True).stdout
     assert "ext4 filesystem data" in label
+    assert "(extents) (64bit)" in label
 
 
 def test_the_same_tree_gives_the_same_bytes(
@@ -124,7 +126,7 @@ def test_the_root_partition_grows_until_the_tree_fits(
 
 
 def test_a_tree_that_does_not_fit_says_by_how_much(tmp_path: Path, kernel: Path, tree: Path) -> None:
-    with pytest.raises(NoRoom, match=r"^The content needs a disk of \d+ bytes; 10485760 are \d+ too few\.$"):
+    with pytest.raises(NoRoom, match=r"^The content needs a disk of \d+ bytes; 10485760 are \d+ too few\."):
         Image(kernel=kernel, root=tree, size="10M").build(tmp_path / "disk.img")
     assert not (tmp_path / "disk.img").exists()
     report = Image(kernel=kernel, root=tree, size="100M").build(tmp_path / "disk.img")
@@ -135,7 +137,7 @@ def test_a_tree_that_does_not_fit_says_by_how_much(tmp_path: Path, kernel: Path,
 def test_a_missing_mke2fs_says_what_to_install(
     tmp_path: Path, kernel: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ext4.shutil, "which", lambda *_args, **_options: None)
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
     with pytest.raises(ToolMissing) as caught:
         Image(kernel=kernel, root=tree).build(tmp_path / "disk.img")
     assert caught.value.message == "mke2fs is not installed, and a root partition needs it."

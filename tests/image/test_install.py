@@ -11,7 +11,7 @@ import pytest
 from bootslang.errors import BootslangError, NoRoom, PartitionTableInvalid, TargetRefused, UsageError
 from bootslang.image import Image, builder, inspect, verify
 from bootslang.image import format as disk
-from bootslang.image.loader import OPTIONS, OPTIONS_SYMBOL
+from bootslang.image.loader import OPTIONS, OPTIONS_SYMBOL, Stages
 from support.disks import MIB, partitioned
 
 TABLE = """\
@@ -107,7 +107,7 @@ def test_the_loader_keeps_the_codecs_of_the_older_generation(
     asked: list[tuple[str, ...]] = []
     plain = builder.linked_stages
 
-    def stages(codecs: tuple[str, ...]) -> builder.Stages:
+    def stages(codecs: tuple[str, ...]) -> Stages:
         asked.append(codecs)
         return plain(codecs)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -140,6 +141,21 @@ def test_slot_b_is_written_before_slot_a() -> None:
     assert slots == [b, b + 512, b, 0, 512, 0]
 
 
+def test_manifests_that_do_not_fit_the_partition_are_made_invalid() -> None:
+    """A machine believes a manifest by its checksum; one from before the partition was made smaller must not win."""
+    medium = blank(ROOM_FOR_MANY)
+    plan = install(medium, 1)
+    for slot, sequence in ((0, 7), (1, 9)):
+        blobs = tuple(replace(blob.record, table=blob.record.table + ROOM_FOR_MANY) for blob in plan.blobs)
+        manifest = disk.Manifest(sequence, blobs).encode()
+        place = START + disk.MANIFEST_OFFSET + slot * disk.MANIFEST_SLOT_BYTES
+        medium.data[place : place + len(manifest)] = manifest
+    plan = install(medium, 2)
+    other = START + disk.MANIFEST_OFFSET + (1 - plan.slot) * disk.MANIFEST_SLOT_BYTES
+    assert not any(medium.data[other : other + 512])
+    assert booted(medium.data)[1] == b"generation=2"
+
+
 @pytest.mark.parametrize("place", [5000, 0x4000])
 @pytest.mark.parametrize("damaged", [0, 1])
 def test_a_damaged_loader_slot_is_mended_first(damaged: int, place: int) -> None:
@@ -159,9 +175,14 @@ def test_the_generation_that_is_whole_is_kept_not_the_newest() -> None:
     newest = install(medium, 2)
     medium.data[START + newest.blobs[0].chunks[1].offset + 99] ^= 1
     assert [generation.sequence for generation in examine(boot_of(medium)).whole] == [1]
+    before = bytes(medium.data)
     plan = install(medium, 3)
     assert plan.kept == (3, 1)
-    assert plan.slot == newest.slot
+    assert plan.slot == plan.invalidate[0] == newest.slot
+    states = list(power_cuts(before, medium.log, Random(6)))
+    after_first_flush = [state for state in states if not any(state[START + disk.MANIFEST_OFFSET + 0x1000 :][:512])]
+    assert after_first_flush
+    assert {booted(state)[1] for state in after_first_flush} == {b"generation=1"}
 
 
 def test_where_only_one_fits_the_old_one_is_given_up_first() -> None:

@@ -1,6 +1,7 @@
 """Does `verify` find every kind of damage, and `inspect` show a damaged disk all the same?"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -138,7 +139,7 @@ def test_a_disk_that_boots_nothing_is_shown(image: Path) -> None:
 
 
 @pytest.mark.parametrize("look", [inspect, verify])
-def test_what_cannot_be_read_is_named(tmp_path: Path, look: type[object]) -> None:
+def test_what_cannot_be_read_is_named(tmp_path: Path, look: Callable[[Path], object]) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(ImageInvalid, match=str(path)):
             look(path)

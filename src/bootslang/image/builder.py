@@ -89,9 +89,9 @@ class Image:
 
 def linked_stages(codec_names: tuple[str, ...]) -> Stages:
     """The rocket's stages, linked with these codecs."""
-    from bootslang import rocket
+    from bootslang.rocket import stages
 
-    return rocket.stages(codecs=codec_names)
+    return stages(codecs=codec_names)
 
 
 class _Job:

@@ -177,7 +177,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class LoaderHeader:
-    """The first 112 bytes of stage 2, at the start of each loader slot."""
+    """The first 128 bytes of stage 2, at the start of each loader slot."""
 
     size: int
     """Of stage 2 in bytes, this header included; a multiple of 4."""

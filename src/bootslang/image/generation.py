@@ -44,6 +44,11 @@ def manifest_offset(slot: int) -> int:
     return disk.MANIFEST_OFFSET + slot * disk.MANIFEST_SLOT_BYTES
 
 
+def slot_is_empty(boot: Medium, slot: int) -> bool:
+    """Whether a manifest slot holds no manifest, not even a damaged one: its first bytes are zero."""
+    return not any(boot.read(manifest_offset(slot), 8))
+
+
 def read_manifest(boot: Medium, slot: int) -> disk.Manifest:
     """The manifest in a slot.
 

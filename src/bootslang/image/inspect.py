@@ -12,7 +12,7 @@ from bootslang.errors import BootslangError, FormatInvalid, PartitionTableInvali
 from bootslang.image import format as disk
 from bootslang.image.codecs import BY_NUMBER
 from bootslang.image.disks import Disk, open_disk
-from bootslang.image.generation import manifest_offset, read_chunks, read_generation, read_manifest
+from bootslang.image.generation import manifest_offset, read_chunks, read_generation, read_manifest, slot_is_empty
 from bootslang.image.loader import BOOT_SECTOR, STAGE2, check_slot, read_slot
 from bootslang.image.medium import Region
 from bootslang.image.partitions import Partition
@@ -112,7 +112,7 @@ class BootNode:
     loader_slots: tuple[SlotNode, ...]
     manifests: tuple[ManifestNode, ...]
     boots: int | None
-    """The sequence number of the generation that a machine would start; None if none is whole."""
+    """The sequence number of the generation that a machine would start; None if there is none, or it is damaged."""
     memory: tuple[PlaceNode, ...]
 
 
@@ -167,10 +167,10 @@ def _partitions(opened: Disk) -> tuple[PartitionNode, ...]:
 def _boot(partition: Partition, boot: Region) -> BootNode:
     slots = tuple(_slot(boot, index) for index in range(disk.LOADER_SLOTS))
     manifests = tuple(_manifest(boot, slot) for slot in range(disk.MANIFEST_SLOTS))
-    whole = [
-        manifest for manifest in manifests if not manifest.problem and not any(blob.problem for blob in manifest.blobs)
-    ]
-    newest = max(whole, key=lambda manifest: manifest.sequence, default=None)
+    valid = [manifest for manifest in manifests if not manifest.problem]
+    newest = max(valid, key=lambda manifest: manifest.sequence, default=None)
+    if newest and any(blob.problem for blob in newest.blobs):
+        newest = None
     return BootNode(
         partition=partition.number,
         loader_slots=slots,
@@ -212,7 +212,7 @@ def _slot(boot: Region, index: int) -> SlotNode:
 
 def _manifest(boot: Region, slot: int) -> ManifestNode:
     offset = manifest_offset(slot)
-    if not any(boot.read(offset, 8)):
+    if slot_is_empty(boot, slot):
         return ManifestNode(slot, offset, "empty")
     try:
         manifest = read_manifest(boot, slot)

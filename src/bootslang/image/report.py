@@ -39,7 +39,7 @@ class BuildReport:
     blobs: tuple[BlobSize, ...]
     generation: int
     kept: tuple[int, ...]
-    """The generations on the disk, newest first; with more than one, the older boots should the newest be damaged."""
+    """The generations on the disk, newest first. A machine boots the newest."""
     writes: tuple[WriteRecord, ...]
     warnings: tuple[str, ...]
 

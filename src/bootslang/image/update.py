@@ -17,7 +17,14 @@ from typing import Final
 
 from bootslang.errors import FormatInvalid, ImageInvalid, NoRoom
 from bootslang.image import format as disk
-from bootslang.image.generation import Generation, is_whole, manifest_offset, read_generation, read_manifest
+from bootslang.image.generation import (
+    Generation,
+    is_whole,
+    manifest_offset,
+    read_generation,
+    read_manifest,
+    slot_is_empty,
+)
 from bootslang.image.loader import Loader, read_slot, slot_is_whole
 from bootslang.image.medium import Medium
 from bootslang.image.partitions import CODE_BYTES, MBR_BYTES
@@ -35,15 +42,17 @@ class Existing:
     whole_slots: tuple[bool, bool]
     last_sequence: int
     """The highest of any valid manifest; 0 if there is none."""
-    valid_manifests: tuple[int, ...]
-    """The slots that hold one, damaged generations included."""
+    used_slots: tuple[int, ...]
+    """The manifest slots that are not empty, whatever they hold."""
+    has_manifest: bool
+    """Whether one of them holds a valid manifest, be its generation damaged or not."""
     whole: tuple[Generation, ...]
     """Generations that boot, newest first."""
 
     @property
     def ours(self) -> bool:
         """Whether this is a boot partition at all."""
-        return any(self.whole_slots) or bool(self.valid_manifests)
+        return any(self.whole_slots) or self.has_manifest
 
 
 def examine(boot: Medium) -> Existing:
@@ -64,7 +73,8 @@ def examine(boot: Medium) -> Existing:
         slots=slots,
         whole_slots=(slot_is_whole(slots[0]), slot_is_whole(slots[1])),
         last_sequence=max(sequences.values(), default=0),
-        valid_manifests=tuple(sequences),
+        used_slots=tuple(slot for slot in range(disk.MANIFEST_SLOTS) if not slot_is_empty(boot, slot)),
+        has_manifest=bool(sequences),
         whole=tuple(whole),
     )
 
@@ -79,7 +89,8 @@ class Plan:
     protected: tuple[Generation, ...]
     """Generations that stay bootable while the new one is written."""
     invalidate: tuple[int, ...]
-    """Manifest slots to make invalid first."""
+    """Manifest slots to make invalid first: a machine believes any manifest whose own checksum is right, so that none
+    may be left whose blobs are damaged, lie outside the partition, or are about to be overwritten."""
     missing: int
     """How many bytes the partition is too small to keep a bootable generation; 0 if it does, or if there was none."""
 
@@ -132,7 +143,7 @@ def _plan(existing: Existing, protected: tuple[Generation, ...], blobs: list[Pla
         slot=free[0] if free else protected[-1].slot,
         blobs=tuple(blobs),
         protected=protected,
-        invalidate=tuple(slot for slot in existing.valid_manifests if slot not in held),
+        invalidate=tuple(slot for slot in existing.used_slots if slot not in held),
         missing=missing if existing.whole and not protected else 0,
     )
 

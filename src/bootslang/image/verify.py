@@ -3,6 +3,7 @@
 It trusts nothing that `build` reported: what is checked is what a machine would read.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,16 +11,16 @@ from pathlib import Path
 
 from xxhash import xxh64
 
-from bootslang.errors import BootslangError, FormatInvalid, PartitionTableInvalid
+from bootslang.errors import FormatInvalid, PartitionTableInvalid
 from bootslang.image import format as disk
 from bootslang.image.disks import Disk, open_disk
 from bootslang.image.generation import (
     Generation,
     is_whole,
-    manifest_offset,
     read_chunks,
     read_generation,
     read_manifest,
+    slot_is_empty,
 )
 from bootslang.image.loader import check_slot, read_slot
 from bootslang.image.medium import Medium
@@ -77,7 +78,7 @@ def _check_manifests(boot: Medium) -> Iterator[Finding]:
     empty = 0
     for slot in range(disk.MANIFEST_SLOTS):
         where = f"manifest {slot}"
-        if not any(boot.read(manifest_offset(slot), 8)):
+        if slot_is_empty(boot, slot):
             empty += 1
             continue
         try:
@@ -122,20 +123,18 @@ class Start:
 
 
 def what_boots(boot: Medium) -> Start:
-    """Follow a machine's way: stage 1 takes the first slot whose stage 2 is sound, and the newest sound manifest wins.
+    """Follow a machine's way: the first slot whose stage 2 is sound, then the newest manifest whose checksum is right.
 
     :raises FormatInvalid: where the machine would stop
     """
     loader = _loader(boot)
-    generations = []
+    manifests: dict[int, int] = {}
     for slot in range(disk.MANIFEST_SLOTS):
-        try:
-            generations.append(read_generation(boot, slot))
-        except BootslangError:
-            continue
-    newest = max(generations, key=lambda generation: generation.sequence, default=None)
-    if newest is None:
+        with contextlib.suppress(FormatInvalid):
+            manifests[slot] = read_manifest(boot, slot).sequence
+    if not manifests:
         raise FormatInvalid("there is no valid manifest")
+    newest = read_generation(boot, max(manifests, key=lambda slot: manifests[slot]))
     if not is_whole(boot, newest):
         raise FormatInvalid(f"generation {newest.sequence} is damaged")
     return Start(loader, newest)
