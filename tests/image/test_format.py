@@ -46,6 +46,8 @@ def test_the_constants_are_those_of_the_machine() -> None:
     assert {name for name in vars(machine) if name.isupper()} <= shared
     assert (loader.BOOT_SECTOR, loader.STAGE2) == (layout.BOOT_SECTOR, layout.STAGE2)
     assert layout.STAGE2_END - layout.STAGE2 == loader.STAGE2_READ_BYTES
+    assert layout.STAGE3_END - layout.STAGE3 == loader.STAGE3_ROOM
+    assert layout.STAGE4_END - layout.STAGE4 == loader.STAGE4_ROOM
 
 
 def test_the_rotating_sum_rotates() -> None:

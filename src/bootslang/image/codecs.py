@@ -10,10 +10,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from bootslang.errors import FormatInvalid, UsageError
 from bootslang.image.format import CODEC_BZIP2, CODEC_NONE
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,19 @@ def _pack(codec: Codec, data: bytes) -> Packed:
 
 
 def pack_chunks(codec: Codec, pieces: Iterable[bytes]) -> Iterator[Packed]:
-    """Pack chunk after chunk on all processors (the packers release the GIL); the order and the bytes stay the same."""
+    """Pack chunk after chunk on all processors; the order and the bytes stay the same."""
     if codec.number == CODEC_NONE:
-        yield from (Packed(piece, len(piece), codec) for piece in pieces)
-        return
+        return (Packed(piece, len(piece), codec) for piece in pieces)
+    return in_parallel(partial(_pack, codec), pieces)
+
+
+def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Like `map`, on all processors: the codecs release the GIL. Only a few items and results are held at a time."""
     workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers, thread_name_prefix="pack") as pool:
-        waiting: deque[Future[Packed]] = deque()
-        for piece in pieces:
-            waiting.append(pool.submit(_pack, codec, piece))
+    with ThreadPoolExecutor(workers, thread_name_prefix="codec") as pool:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:

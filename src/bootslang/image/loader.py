@@ -12,7 +12,10 @@ from bootslang.image.partitions import CODE_BYTES
 
 BOOT_SECTOR: Final = 0x7C00
 STAGE2: Final = 0x8000
-"""Where stages 1 and 2 run: see bootslang.boot.layout, against which a test holds these."""
+"""Where stages 1 and 2 run: see bootslang.boot.layout, against which a test holds these numbers."""
+STAGE3_ROOM: Final = 0x8000
+STAGE4_ROOM: Final = 0x3_8000
+"""What memory there is for the later stages."""
 STAGE2_READ_BYTES: Final = 0x8000
 """What stage 1 reads of a slot, whatever stage 2's size: all that fits its place in memory (0x8000 to 0x10000).
 
@@ -118,7 +121,8 @@ def _slot(stages: Stages, options: LoaderOptions) -> tuple[bytes, list[StageSize
     records: list[disk.StageRecord] = []
     bodies: list[bytes] = []
     cursor = disk.aligned(size)
-    for name, stage in zip(disk.STAGE_NAMES, (stages.stage3, stages.lift64, stages.lift32), strict=True):
+    rooms = (STAGE3_ROOM, STAGE4_ROOM, STAGE4_ROOM)
+    for name, room, stage in zip(disk.STAGE_NAMES, rooms, (stages.stage3, stages.lift64, stages.lift32), strict=True):
         if stage is None:
             records.append(disk.StageRecord())
             continue
@@ -126,7 +130,7 @@ def _slot(stages: Stages, options: LoaderOptions) -> tuple[bytes, list[StageSize
         records.append(disk.StageRecord(cursor, len(stage.data), stage.base, stage.memory_bytes, checksum))
         bodies.append(stage.data.ljust(disk.aligned(len(stage.data)), b"\0"))
         cursor += len(bodies[-1])
-        sizes.append(StageSize(name, len(stage.data), disk.LOADER_SLOT_BYTES - records[-1].offset))
+        sizes.append(StageSize(name, len(stage.data), room))
     if cursor > disk.LOADER_SLOT_BYTES:
         raise ImageInvalid(f"Stages 2 to 4 have {cursor} bytes; a loader slot has {disk.LOADER_SLOT_BYTES}.")
     header = disk.LoaderHeader(

@@ -17,10 +17,10 @@ from bootslang.image.disks import Disk, open_disk
 from bootslang.image.generation import (
     Generation,
     is_whole,
-    read_chunks,
     read_generation,
     read_manifest,
     slot_is_empty,
+    try_chunks,
 )
 from bootslang.image.loader import check_slot, read_slot
 from bootslang.image.medium import Medium
@@ -102,13 +102,12 @@ def _check_blob(boot: Medium, blob: disk.BlobRecord) -> Iterator[str]:
         return
     whole = xxh64()
     good = True
-    for index, chunk in enumerate(table):
-        try:
-            for data in read_chunks(boot, (chunk,)):
-                whole.update(data)
-        except FormatInvalid as error:
+    for outcome in try_chunks(boot, table):
+        if isinstance(outcome, FormatInvalid):
             good = False
-            yield f"chunk {index} of {len(table)}: {error.message.removeprefix('chunk 0 ')}"
+            yield outcome.message
+        else:
+            whole.update(outcome)
     if good and whole.intdigest() != blob.checksum:
         yield "the checksum of the unpacked whole is wrong"
 
