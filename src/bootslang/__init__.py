@@ -1,1 +1,26 @@
-"""Bootslang: an x86 boot loader written in Python, and what turns a kernel into a bootable disk."""
+"""Bootslang: an x86 boot loader written in Python, and what turns a kernel into a bootable disk.
+
+The names below are the public interface. Each is loaded when it is first used, so that a command or a script that
+builds images does not wait for what runs machines.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bootslang.image import BuildReport, Image, inspect, verify
+
+__all__ = ["BuildReport", "Image", "inspect", "verify"]
+
+_HOMES = {
+    "BuildReport": "bootslang.image",
+    "Image": "bootslang.image",
+    "inspect": "bootslang.image",
+    "verify": "bootslang.image",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bootslang' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -152,6 +152,21 @@ def test_a_failing_mke2fs_is_quoted(tmp_path: Path, kernel: Path, tree: Path, mo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["root", "vmlinux"]
 
 
+def test_a_full_host_is_not_taken_for_a_large_tree(
+    tmp_path: Path, kernel: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[list[str]] = []
+
+    def run(command: list[str], _environment: dict[str, str], _text: str = "") -> subprocess.CompletedProcess[str]:
+        tries.append(command)
+        return subprocess.CompletedProcess(command, 1, "", "mke2fs: No space left on device while populating")
+
+    monkeypatch.setattr(ext4, "_run", run)
+    with pytest.raises(NoRoom, match=r"^mke2fs failed: mke2fs: No space left on device"):
+        Image(kernel=kernel, root=tree).build(tmp_path / "disk.img")
+    assert len(tries) == 1
+
+
 def test_names_that_debugfs_cannot_take_are_refused(tmp_path: Path, kernel: Path, tree: Path) -> None:
     (tree / "new\nline").touch()
     with pytest.raises(UsageError, match=r"a name that debugfs cannot take: '/new\\nline'"):

@@ -1,7 +1,9 @@
 """Does `verify` find every kind of damage, and `inspect` show a damaged disk all the same?"""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -92,6 +94,34 @@ def test_a_whole_that_is_not_the_sum_of_its_chunks_is_found(image: Path) -> None
     assert findings(image) == ["generation 1, kernel (ELF) (blob 0): the checksum of the unpacked whole is wrong"]
 
 
+def test_a_chunk_that_does_not_unpack_is_found(image: Path) -> None:
+    """The sums are right and the codec's bytes are wrong, as a tool with a mistake would write them."""
+    node = inspect(image)
+    assert node.boot is not None
+    manifest = node.boot.manifests[1]
+    blob = manifest.blobs[1]
+    chunk = blob.chunks[0]
+    with image.open("r+b") as file:
+        rubbish = Random(1).randbytes(chunk.packed)
+        file.seek(START + chunk.offset)
+        file.write(rubbish)
+        file.seek(START + blob.table)
+        table = bytearray(file.read(len(blob.chunks) * disk.CHUNK_LAYOUT.size))
+        table[16:24] = disk.xxh64(rubbish).to_bytes(8, "little")
+        file.seek(START + blob.table)
+        file.write(table)
+        file.seek(START + manifest.offset)
+        found = disk.Manifest.decode(file.read(disk.MANIFEST_SLOT_BYTES), 1 << 40)
+        blobs = [
+            replace(one, table_checksum=disk.xxh64(table)) if one.table == blob.table else one for one in found.blobs
+        ]
+        file.seek(START + manifest.offset)
+        file.write(replace(found, blobs=tuple(blobs)).encode())
+    assert findings(image) == [
+        f"generation 2, initrd (blob 1): chunk 0 at {chunk.offset:#x}: bzip2: Invalid data stream"
+    ]
+
+
 def test_a_missing_boot_code_is_found(image: Path) -> None:
     with image.open("r+b") as file:
         file.write(bytes(440))
@@ -148,6 +178,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, look: Callable[[Path], obj
 def test_inspect_is_json(image: Path) -> None:
     told = json.loads(inspect(image).to_json())
     assert told["boot"]["boots"] == 2
+    assert told["disk_signature"] == f"{inspect(image).disk_signature:#010x}"
+    assert re.fullmatch("0x[0-9a-f]{16}", told["boot"]["manifests"][0]["blobs"][0]["checksum"])
     assert [stage["name"] for stage in told["boot"]["loader_slots"][0]["stages"]] == [
         "stage 2",
         "stage 3",

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from xxhash import xxh3_128, xxh32_intdigest
 
-from bootslang.errors import ImageInvalid, NoRoom, TargetRefused, UsageError
+from bootslang.errors import ImageInvalid, TargetRefused, UsageError
 from bootslang.image import codecs, ext4, update
 from bootslang.image import format as disk
 from bootslang.image.disks import bootable, guess_sector_size
@@ -161,8 +161,8 @@ class _Job:
                         uuid = UUID(bytes=xxh3_128(identity + b"root").digest(), version=4)
                         ext4.make_file_system(beside, layout.root.offset, layout.root.size, tree, uuid)
                     return self._write(payload, _Place(Kind.NEW, medium, layout.boot, signature, layout.root))
-            except NoRoom:
-                if tree is None or self.image.size is not None or attempt == _ROOT_TRIES - 1:
+            except ext4.TreeTooLarge:
+                if self.image.size is not None or attempt == _ROOT_TRIES - 1:
                     raise
                 root_least = whole_mib(root_least * 3 // 2)
         raise AssertionError("the last attempt returns or raises")
@@ -184,11 +184,6 @@ class _Job:
             table = read_partition_table(medium, sector_size)
             partition = bootable(table.active)
             boot = Region(medium, partition.offset, partition.size)
-            if boot.size <= disk.DATA_OFFSET:
-                raise NoRoom(
-                    f"The boot partition has {boot.size} bytes: "
-                    f"it is {disk.DATA_OFFSET + self.kernel.blob_bytes - boot.size} bytes too small."
-                )
             if not self.image.force:
                 self._refuse_file_system(boot, partition)
             self._pack(payload)

@@ -39,6 +39,10 @@ _CONFIGURATION: Final = """\
 """Features that every Linux of the last ten years mounts, whatever mke2fs's own configuration on this host says."""
 
 
+class TreeTooLarge(NoRoom):
+    """The file system is too small for the tree."""
+
+
 @dataclass(frozen=True)
 class Tree:
     """A directory that becomes a file system."""
@@ -97,7 +101,7 @@ def _walk(root: Path) -> Iterator[Path]:
 def make_file_system(image: Path, offset: int, size: int, tree: Tree, uuid: UUID) -> None:
     """Make an ext4 file system with `tree` in `size` bytes at `offset` of the file `image`.
 
-    :raises NoRoom: if the tree does not fit
+    :raises TreeTooLarge: if the tree does not fit
     :raises ToolMissing: if e2fsprogs is not installed
     """
     epoch = clock()
@@ -176,8 +180,10 @@ def _run(command: list[str], environment: dict[str, str], text: str = "") -> sub
 
 def _failed(made: subprocess.CompletedProcess[str], tree: Tree, size: int) -> BootslangError:
     complaint = " ".join(made.stderr.split())
-    if "Could not allocate" in complaint or "No space" in complaint or "too small" in complaint:
-        return NoRoom(
+    if "No space left" in complaint:
+        return NoRoom(f"mke2fs failed: {complaint}", hint="Make room on the host's disk, and try again.")
+    if "Could not allocate" in complaint or "too small" in complaint:
+        return TreeTooLarge(
             f"The tree {tree.root} does not fit a root partition of {size} bytes ({complaint}): "
             f"about {max(tree.least_bytes - size, _MIB)} bytes more are needed.",
             hint="Give a larger --size.",

@@ -130,8 +130,16 @@ class DiskNode:
     """Why there is no `boot`."""
 
     def to_json(self) -> str:
-        """All of it, indented; numbers are decimal."""
-        return json.dumps(asdict(self), indent=2)
+        """All of it, indented. Sums are hexadecimal texts: many readers of JSON round numbers of 64 bits."""
+        return json.dumps(asdict(self, dict_factory=_json_object), indent=2)
+
+
+def _json_object(fields: list[tuple[str, object]]) -> dict[str, object]:
+    digits = {"checksum": 18, "disk_signature": 10}
+    return {
+        name: f"{value:#0{digits[name]}x}" if name in digits and isinstance(value, int) else value
+        for name, value in fields
+    }
 
 
 def inspect(path: str | os.PathLike[str], *, sector_size: int | None = None) -> DiskNode:

@@ -6,6 +6,7 @@ and a write outside of what was granted is an error before it reaches the disk.
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -35,14 +36,18 @@ class FileMedium:
     """An open file or block device.
 
     A `fresh` file reads as zeros where nothing was written, so blocks of zeros are left out and stay holes; and its
-    flushes do nothing, because nobody sees it before it is complete.
+    flushes do nothing, because nobody sees it before it is complete. After a flush, a `device` is read from its medium
+    again and not from the host's memory: what is read back then says something about the device.
     """
 
-    def __init__(self, file: io.FileIO, size: int, *, name: Path | str, fresh: bool = False) -> None:
+    def __init__(
+        self, file: io.FileIO, size: int, *, name: Path | str, fresh: bool = False, device: bool = False
+    ) -> None:
         self.size = size
         self.name = name
         self.file = file
         self._fresh = fresh
+        self._device = device
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes; reading beyond the end is an error."""
@@ -75,6 +80,8 @@ class FileMedium:
         """`fsync`, unless the file is fresh."""
         if not self._fresh:
             os.fsync(self.file.fileno())
+        if self._device and sys.platform == "linux":
+            os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _runs_with_content(data: bytes) -> list[tuple[int, int]]:

@@ -112,7 +112,7 @@ def existing_disk(path: Path, kind: Kind, sector_size: int | None) -> Iterator[t
             if sector_size not in {None, actual}:
                 raise TargetRefused(f"{path} has sectors of {actual} bytes, not of {sector_size}.")
             sector_size = actual
-        yield FileMedium(file, size, name=path), sector_size
+        yield FileMedium(file, size, name=path, device=kind is Kind.DEVICE), sector_size
 
 
 def device_sector_size(file: io.FileIO) -> int:

@@ -56,7 +56,9 @@ class Existing:
 
 
 def examine(boot: Medium) -> Existing:
-    """Read what is in a boot partition of at least `DATA_OFFSET` bytes, whatever it is."""
+    """Read what is in a boot partition, whatever it is; there is nothing to find in one that is too small."""
+    if boot.size < disk.DATA_OFFSET:
+        return Existing((b"", b""), (False, False), 0, (), has_manifest=False, whole=())
     slots = (read_slot(boot, 0), read_slot(boot, 1))
     sequences: dict[int, int] = {}
     whole: list[Generation] = []
@@ -122,10 +124,10 @@ def plan_update(payload: Payload, existing: Existing, partition_bytes: int) -> P
         if blobs is not None:
             return _plan(existing, protected, blobs, missing)
         missing = max(shortage, disk.ALIGNMENT)
-    shortage = payload.room - max(0, partition_bytes - disk.DATA_OFFSET)
+    shortage = payload.room + disk.DATA_OFFSET - partition_bytes // disk.ALIGNMENT * disk.ALIGNMENT
     raise NoRoom(
         f"The content needs {payload.room + disk.DATA_OFFSET} bytes, the boot partition has {partition_bytes}: "
-        f"it is {max(shortage, disk.ALIGNMENT)} bytes too small.",
+        f"it is {shortage} bytes too small.",
         hint="Make the partition larger, or pack the content (--codec bzip2).",
     )
 
