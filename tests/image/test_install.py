@@ -180,8 +180,8 @@ def test_an_active_partition_that_is_too_small_says_by_how_much(image: Path, ker
     assert error.message == (
         f"The content needs {needed} bytes, the boot partition has {room}: it is {needed - room} bytes too small."
     )
-    patch(image, 446 + 12, struct.pack("<I", 100))
-    assert f"it is {needed - 51200} bytes too small." in refusal(Image(kernel=kernel), image).message
+    patch(image, 446 + 12, struct.pack("<I", 96))
+    assert f"it is {needed - 96 * 512} bytes too small." in refusal(Image(kernel=kernel), image).message
 
 
 @pytest.mark.parametrize("size", [0, 100, 4096])
