@@ -81,7 +81,9 @@ class Image:
     def build(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BuildReport:
         """Make a new image at `path`, or install into the active partition of the image or device that is there.
 
-        :raises BootslangError: one of its subclasses, before anything is written or with nothing left half-done
+        Raises:
+            BootslangError: One of its subclasses, before anything is written or with nothing left half-done.
+
         """
         job = _Job(self, Path(path), progress or (lambda _what, _done, _total: None))
         return job.run()

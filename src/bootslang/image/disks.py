@@ -28,7 +28,9 @@ class Disk:
     def boot_partition(self) -> tuple[Partition, Region]:
         """The active partition and a window into it.
 
-        :raises PartitionTableInvalid: if there is none that can be booted from
+        Raises:
+            PartitionTableInvalid: If there is none that can be booted from.
+
         """
         partition = bootable(self.table.active)
         if partition.size < disk.DATA_OFFSET:
@@ -43,7 +45,10 @@ class Disk:
 def open_disk(path: Path, sector_size: int | None = None) -> Iterator[Disk]:
     """Open an image or device, and read its partition table.
 
-    :raises ImageInvalid: if it cannot be read; `PartitionTableInvalid` if the table is unsound
+    Raises:
+        ImageInvalid: If it cannot be read.
+        PartitionTableInvalid: If the table is unsound.
+
     """
     try:
         mode = path.stat().st_mode
@@ -63,7 +68,9 @@ def open_disk(path: Path, sector_size: int | None = None) -> Iterator[Disk]:
 def bootable(active: Partition | None) -> Partition:
     """The active partition, if there is one that can be booted from.
 
-    :raises PartitionTableInvalid: if not
+    Raises:
+        PartitionTableInvalid: If not.
+
     """
     if active is None:
         raise PartitionTableInvalid(

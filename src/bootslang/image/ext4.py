@@ -65,7 +65,9 @@ class Tree:
 def read_tree(root: Path) -> Tree:
     """Look at every entry of a tree.
 
-    :raises UsageError: if `root` is no directory
+    Raises:
+        UsageError: If `root` is no directory.
+
     """
     if not root.is_dir():
         raise UsageError(f"The root tree {root} is no directory.", hint="Give a directory with what / is to hold.")
@@ -101,8 +103,10 @@ def _walk(root: Path) -> Iterator[Path]:
 def make_file_system(image: Path, offset: int, size: int, tree: Tree, uuid: UUID) -> None:
     """Make an ext4 file system with `tree` in `size` bytes at `offset` of the file `image`.
 
-    :raises TreeTooLarge: if the tree does not fit
-    :raises ToolMissing: if e2fsprogs is not installed
+    Raises:
+        TreeTooLarge: If the tree does not fit.
+        ToolMissing: If e2fsprogs is not installed.
+
     """
     epoch = clock()
     with tempfile.TemporaryDirectory(prefix="bootslang-") as directory:

@@ -52,7 +52,9 @@ def slot_is_empty(boot: Medium, slot: int) -> bool:
 def read_manifest(boot: Medium, slot: int) -> disk.Manifest:
     """The manifest in a slot.
 
-    :raises FormatInvalid: if there is none, or a damaged one
+    Raises:
+        FormatInvalid: If there is none, or a damaged one.
+
     """
     return disk.Manifest.decode(boot.read(manifest_offset(slot), disk.MANIFEST_SLOT_BYTES), boot.size)
 
@@ -60,7 +62,9 @@ def read_manifest(boot: Medium, slot: int) -> disk.Manifest:
 def read_generation(boot: Medium, slot: int) -> Generation:
     """The manifest in a slot with its chunk tables; the chunks themselves are not read.
 
-    :raises FormatInvalid: if any of them is damaged
+    Raises:
+        FormatInvalid: If any of them is damaged.
+
     """
     manifest = read_manifest(boot, slot)
     tables = tuple(blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size) for blob in manifest.blobs)
@@ -79,7 +83,9 @@ def is_whole(boot: Medium, generation: Generation) -> bool:
 def read_chunks(boot: Medium, table: tuple[disk.ChunkRecord, ...]) -> Iterator[bytes]:
     """A blob's bytes, chunk by chunk, checked and unpacked.
 
-    :raises FormatInvalid: at the first chunk that is damaged
+    Raises:
+        FormatInvalid: At the first chunk that is damaged.
+
     """
     for outcome in try_chunks(boot, table):
         if isinstance(outcome, FormatInvalid):

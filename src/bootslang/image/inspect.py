@@ -145,7 +145,9 @@ def _json_object(fields: list[tuple[str, object]]) -> dict[str, object]:
 def inspect(path: str | os.PathLike[str], *, sector_size: int | None = None) -> DiskNode:
     """Look at a disk image or device.
 
-    :raises ImageInvalid: if it cannot be read or has no sound partition table
+    Raises:
+        ImageInvalid: If it cannot be read or has no sound partition table.
+
     """
     with open_disk(Path(path), sector_size) as opened:
         boot, problem = None, ""

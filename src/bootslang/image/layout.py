@@ -68,7 +68,9 @@ def whole_mib(size: int) -> int:
 def parse_size(size: int | str) -> int:
     """Bytes from a number, or from a text like "512M" or "2GiB" (units of 1024).
 
-    :raises UsageError: if it is no size
+    Raises:
+        UsageError: If it is no size.
+
     """
     found = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)(i?B)?", str(size).strip(), re.IGNORECASE | re.ASCII)
     if not found or int(found[1]) == 0:

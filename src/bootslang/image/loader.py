@@ -153,7 +153,9 @@ def read_slot(boot: Medium, index: int) -> bytes:
 def check_slot(slot: bytes) -> disk.LoaderHeader:
     """Check all of a loader slot, stage by stage.
 
-    :raises FormatInvalid: for the first stage that is damaged
+    Raises:
+        FormatInvalid: For the first stage that is damaged.
+
     """
     header = disk.LoaderHeader.decode(slot)
     for name, record in zip(disk.STAGE_NAMES, header.stages, strict=True):

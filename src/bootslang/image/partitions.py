@@ -92,7 +92,9 @@ class PartitionTable:
 def read_partition_table(medium: Medium, sector_size: int) -> PartitionTable:
     """Read and check the whole table, the chain of EBRs included.
 
-    :raises PartitionTableInvalid: for everything that is not a sound MBR table of this disk
+    Raises:
+        PartitionTableInvalid: For everything that is not a sound MBR table of this disk.
+
     """
     sector = _boot_sector(medium, 0, "sector 0")
     disk_sectors = medium.size // sector_size

@@ -160,7 +160,9 @@ def _gaps(area: disk.Extent, taken: Iterable[disk.Extent]) -> Iterator[disk.Exte
 def place(blobs: Sequence[PackedBlob], room: Room) -> list[PlacedBlob]:
     """Find a place for every chunk and table, tables first.
 
-    :raises NoRoom: when there is none
+    Raises:
+        NoRoom: When there is none.
+
     """
     room.settle(sum(blob.room for blob in blobs))
     tables = [room.take(len(blob.chunks) * disk.CHUNK_LAYOUT.size) for blob in blobs]

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import io
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ class Kind(Enum):
 def classify(path: Path) -> Kind:
     """Tell what `path` names.
 
-    :raises TargetRefused: if it is nothing that a disk can be
+    Raises:
+        TargetRefused: If it is nothing that a disk can be.
+
     """
     try:
         mode = path.stat().st_mode
@@ -70,9 +73,11 @@ def _unusable(path: Path, error: OSError | ValueError) -> BootslangError:
 def new_image(path: Path) -> Iterator[tuple[io.FileIO, Path]]:
     """A file beside `path` to write to, and its name; at the end it is flushed and renamed, on any error removed.
 
-    :raises NoRoom: when the host's disk is full
+    Raises:
+        NoRoom: When the host's disk is full.
+
     """
-    beside = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    beside = path.with_name(f".bootslang-{secrets.token_hex(8)}.tmp")
     try:
         descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
@@ -92,7 +97,9 @@ def new_image(path: Path) -> Iterator[tuple[io.FileIO, Path]]:
 def existing_disk(path: Path, kind: Kind, sector_size: int | None) -> Iterator[tuple[FileMedium, int | None]]:
     """Open an image or device for installing, and tell its sector size where that is known.
 
-    :raises TargetRefused: when it is in use or cannot be written
+    Raises:
+        TargetRefused: When it is in use or cannot be written.
+
     """
     in_use.refuse_if_used(path)
     exclusive = os.O_EXCL if kind is Kind.DEVICE else 0

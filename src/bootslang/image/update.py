@@ -106,7 +106,9 @@ class Plan:
 def plan_update(payload: Payload, existing: Existing, partition_bytes: int) -> Plan:
     """Place a payload beside as many bootable generations as there is room for.
 
-    :raises NoRoom: if it does not fit even an empty partition
+    Raises:
+        NoRoom: If it does not fit even an empty partition.
+
     """
     if existing.last_sequence == disk.LAST_SEQUENCE:
         raise ImageInvalid(

@@ -41,7 +41,9 @@ class Finding:
 def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> list[Finding]:
     """Check a disk from its partition table to the last byte of its last initrd; an empty list means: all is well.
 
-    :raises ImageInvalid: if it cannot be read at all
+    Raises:
+        ImageInvalid: If it cannot be read at all.
+
     """
     try:
         with open_disk(Path(path), sector_size) as opened:
@@ -124,7 +126,9 @@ class Start:
 def what_boots(boot: Medium) -> Start:
     """Follow a machine's way: the first slot whose stage 2 is sound, then the newest manifest whose checksum is right.
 
-    :raises FormatInvalid: where the machine would stop
+    Raises:
+        FormatInvalid: Where the machine would stop.
+
     """
     loader = _loader(boot)
     manifests: dict[int, int] = {}
