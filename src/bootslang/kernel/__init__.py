@@ -1,0 +1,17 @@
+"""What a kernel file is: read it, check it, and take out of it what a boot partition has to hold.
+
+    kernel = Kernel.read("/boot/vmlinuz")
+    kernel.limits.check_command_line("console=ttyS0")
+    for piece in kernel.pieces():
+        ...
+
+`Kernel.read` raises `KernelInvalid` for whatever is no kernel that can be booted, and says what it is instead.
+
+Reading order: `model` (the Kernel and its limits), `file` (random access to untrusted bytes), `elf` and `bzimage` (the
+two readers), `identify` (what a wrong file is), `payload` (the ELF file inside a bzImage), `debian` (kernels to test
+with).
+"""
+
+from bootslang.kernel.model import Kernel, KernelKind, Limits, Segment, SetupHeader
+
+__all__ = ["Kernel", "KernelKind", "Limits", "Segment", "SetupHeader"]
