@@ -5,19 +5,27 @@ builds images does not wait for what runs machines.
 """
 
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bootslang.image import BuildReport, Image, inspect, verify
+    from bootslang.kernel import Kernel
 
-__all__ = ["BuildReport", "Image", "inspect", "verify"]
+__all__ = ["BuildReport", "Image", "Kernel", "__version__", "inspect", "verify"]
 
 _HOMES = {
     "BuildReport": "bootslang.image",
     "Image": "bootslang.image",
+    "Kernel": "bootslang.kernel",
     "inspect": "bootslang.image",
     "verify": "bootslang.image",
 }
+
+try:
+    __version__ = version("bootslang")
+except PackageNotFoundError:  # A checkout that is not installed.
+    __version__ = "0"
 
 
 def __getattr__(name: str) -> object:
