@@ -19,4 +19,4 @@ def test_images_are_those_of_the_image_package() -> None:
 
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="module 'bootslang' has no attribute 'Disk'"):
-        _ = bootslang.Disk  # type: ignore[attr-defined]
+        _ = bootslang.Disk
