@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from bootslang.boot.codecs import bzip2
 from bootslang.boot.disk import (
     CHUNK_BYTES,
-    CODEC_BZIP2,
     DATA_OFFSET,
     KERNEL_BZIMAGE,
     MANIFEST_SLOT_BYTES,
@@ -149,7 +149,7 @@ def test_empty_initrds_and_command_lines_are_good() -> None:
     assert sequence(manifest(blob(), initrd(size=0, chunks=0, table=0), command_line(size=0, chunks=0, table=0))) == 1
 
 
-THREE = (chunk(), chunk(codec=CODEC_BZIP2, packed=1), chunk(unpacked=CHUNK_BYTES // 2, packed=CHUNK_BYTES // 2))
+THREE = (chunk(), chunk(codec=bzip2.BZIP2.id, packed=1), chunk(unpacked=CHUNK_BYTES // 2, packed=CHUNK_BYTES // 2))
 
 
 def accept(record: BlobRecord, chunk_table: bytes) -> None:
@@ -194,8 +194,8 @@ def test_a_table_of_another_size_is_refused(size: int) -> None:
         (chunk(unpacked=CHUNK_BYTES + 1), "chunk 1: 0x100001 bytes unpacked; 1 to 0x100000 are possible"),
         (chunk(packed=0), "chunk 1: 0x0 bytes packed, 0x100000 unpacked"),
         (chunk(packed=CHUNK_BYTES + 1), "chunk 1: 0x100001 bytes packed, 0x100000 unpacked"),
-        (chunk(codec=2), "chunk 1: codec 2 is unknown to this loader"),
-        (chunk(codec=0xFFFF), "chunk 1: codec 65535 is unknown to this loader"),
+        (chunk(codec=2), "chunk 1: this loader lacks codec 2"),
+        (chunk(codec=0xFFFF), "chunk 1: this loader lacks codec 65535"),
         (chunk(offset=0), "chunk 1: 0x100000 bytes at 0x0 lie outside the partition's data"),
         (chunk(offset=DATA_OFFSET + 512), "chunk 1: 0x100000 bytes at 0x90200 lie outside the partition's data"),
         (

@@ -39,6 +39,15 @@ def find(number: u32) -> Codec:
 
 
 @fn
+def is_linked(number: u32) -> bool:
+    """Tell whether `find` would find it."""
+    for codec in linked(Codec, "codecs"):
+        if codec.id == number:
+            return True
+    return False
+
+
+@fn
 def copy(packed: span[u8], out: span[u8], work: span[u8]) -> None:  # noqa: ARG001 - every codec has this signature
     """The codec `none`: the chunk's bytes are the blob's bytes."""
     if len(packed) != len(out):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from bootslang.boot.codecs.registry import is_linked
 from bootslang.boot.disk import (
     ALIGNMENT,
     CHUNK_BYTES,
-    CODEC_BZIP2,
     COMMAND_LINE,
     DATA_OFFSET,
     INITRD,
@@ -35,7 +35,6 @@ HEADER_BYTES: Final = offsetof(Manifest, "blobs")
 BLOB_BYTES: Final = sizeof(BlobRecord)
 CHUNK_RECORD_BYTES: Final = sizeof(ChunkRecord)
 CHECKSUM_OFFSET: Final = offsetof(Manifest, "checksum")
-LAST_CODEC: Final = CODEC_BZIP2
 
 VALID: Final = 0
 NO_MAGIC: Final = 1
@@ -174,7 +173,7 @@ def check_chunk(chunk: ChunkRecord, index: usize, partition_bytes: u64) -> None:
         raise BootError(f"chunk {index}: {chunk.unpacked:#x} bytes unpacked; 1 to {CHUNK_BYTES:#x} are possible")
     if chunk.packed == 0 or chunk.packed > chunk.unpacked:
         raise BootError(f"chunk {index}: {chunk.packed:#x} bytes packed, {chunk.unpacked:#x} unpacked")
-    if chunk.codec > LAST_CODEC:
-        raise BootError(f"chunk {index}: codec {chunk.codec} is unknown to this loader")
+    if not is_linked(chunk.codec):
+        raise BootError(f"chunk {index}: this loader lacks codec {chunk.codec}")
     if not lies_in_data(chunk.offset, chunk.packed, partition_bytes):
         raise BootError(f"chunk {index}: {chunk.packed:#x} bytes at {chunk.offset:#x} lie outside the partition's data")
