@@ -415,18 +415,26 @@ def append_run(block: span[u8], count: usize, run: u32, byte: u8) -> usize:
 @fn(inline=True)
 def move_to_front(area: Work, front: u64, place: u32) -> u64:
     """Move the byte at `place` of the list to its front; returns word 0 of the list, `front` before."""
+    if place >= 8:
+        return move_far(area, front, place)
+    shift = place * 8
+    below = (u64(1) << shift) - 1
+    return front & ~(below << 8 | 0xFF) | (front & below) << 8 | front >> shift & 0xFF
+
+
+@fn(optimize="speed", inline=False)
+def move_far(area: Work, front: u64, place: u32) -> u64:
+    """The same for a byte that is not in word 0: the words before its own move up as a whole."""
+    between = area.recent[1 : place >> 3]
+    carry = front >> 56
+    for index in range(len(between)):
+        word = between[index]
+        between[index] = word << 8 | carry
+        carry = word >> 56
     shift = (place & 7) * 8
     below = (u64(1) << shift) - 1
-    upto = below << 8 | 0xFF
-    if place < 8:
-        return front & ~upto | (front & below) << 8 | front >> shift & 0xFF
-    carry = front >> 56
-    for index in range(1, place >> 3):
-        word = area.recent[index]
-        area.recent[index] = word << 8 | carry
-        carry = word >> 56
     word = area.recent[place >> 3]
-    area.recent[place >> 3] = word & ~upto | (word & below) << 8 | carry
+    area.recent[place >> 3] = word & ~(below << 8 | 0xFF) | (word & below) << 8 | carry
     return front << 8 | word >> shift & 0xFF
 
 
