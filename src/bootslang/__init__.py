@@ -9,15 +9,33 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
     from bootslang.image import BuildReport, Image, inspect, verify
     from bootslang.kernel import Kernel
 
-__all__ = ["BuildReport", "Image", "Kernel", "__version__", "inspect", "verify"]
+__all__ = [
+    "BuildReport",
+    "Drive",
+    "Ending",
+    "Guest",
+    "Image",
+    "Kernel",
+    "Machine",
+    "Outcome",
+    "__version__",
+    "inspect",
+    "verify",
+]
 
 _HOMES = {
     "BuildReport": "bootslang.image",
+    "Drive": "bootslang.emulator",
+    "Ending": "bootslang.emulator",
+    "Guest": "bootslang.emulator",
     "Image": "bootslang.image",
     "Kernel": "bootslang.kernel",
+    "Machine": "bootslang.emulator",
+    "Outcome": "bootslang.emulator",
     "inspect": "bootslang.image",
     "verify": "bootslang.image",
 }

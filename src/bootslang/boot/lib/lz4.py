@@ -20,22 +20,22 @@ class Reader(Struct):
     """The packed bytes, and how far they have been read."""
 
     packed: span[u8]
-    at: usize
+    position: usize
 
 
 @fn
 def unpack_lz4(packed: span[u8], out: span[u8]) -> None:
     """Fill all of `out` from all of `packed`; a BootError where the two do not fit together."""
-    reader = Reader(packed=packed, at=0)
+    reader = Reader(packed=packed, position=0)
     written: usize = 0
     while True:
         token = next_byte(reader)
         count = length(reader, token >> 4)
-        literals = packed[reader.at :]
+        literals = packed[reader.position :]
         out[written:][0:count] = literals[0:count]
         written += count
-        reader.at += count
-        if reader.at == len(packed):
+        reader.position += count
+        if reader.position == len(packed):
             break
         distance = usize(next_byte(reader)) | usize(next_byte(reader)) << 8
         count = length(reader, token & LONG) + LEAST_MATCH
@@ -64,6 +64,6 @@ def length(reader: Reader, start: u8) -> usize:
 
 @fn
 def next_byte(reader: Reader) -> u8:
-    byte = reader.packed[reader.at]
-    reader.at += 1
+    byte = reader.packed[reader.position]
+    reader.position += 1
     return byte
