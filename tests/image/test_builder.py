@@ -281,6 +281,17 @@ def test_a_full_host_leaves_nothing_behind(tmp_path: Path, kernel: Path, monkeyp
     assert len(calls) == 8
 
 
+@pytest.mark.parametrize("content", [b"", b"other " * 350_000, b"initrd " * 400_000])
+def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path, kernel: Path, initrd: Path, content: bytes) -> None:
+    def change(what: str, done: int, total: int) -> None:
+        if what == "pack" and done == total:
+            initrd.write_bytes(content)
+
+    with pytest.raises(ImageInvalid, match=r"^initrd\.gz was changed while the image was built\."):
+        Image(kernel=kernel, initrds=[initrd]).build(tmp_path / "disk.img", progress=change)
+    assert not (tmp_path / "disk.img").exists()
+
+
 def test_an_interrupt_leaves_nothing_behind(tmp_path: Path, kernel: Path) -> None:
     def interrupt(what: str, _done: int, _total: int) -> None:
         if what == "write":

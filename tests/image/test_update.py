@@ -41,9 +41,9 @@ def loader(medium: MemoryDisk, version: int) -> Loader:
 def payload(seed: int, kernel_bytes: int = KERNEL_BYTES, codec: str = "none") -> Payload:
     made = Payload()
     for content in (
-        Content(disk.KERNEL_ELF, "vmlinux", Kernel.read(elf_kernel(kernel_bytes, seed)).pieces()),
-        Content(disk.INITRD, "initrd", [b"initrd of generation %d. " % seed * 3000]),
-        Content(disk.COMMAND_LINE, "", [b"generation=%d" % seed]),
+        Content(disk.KERNEL_ELF, "vmlinux", Kernel.read(elf_kernel(kernel_bytes, seed)).pieces),
+        Content(disk.INITRD, "initrd", lambda: [b"initrd of generation %d. " % seed * 3000]),
+        Content(disk.COMMAND_LINE, "", lambda: [b"generation=%d" % seed]),
     ):
         made.add(content, CODECS[codec], lambda _: None)
     return made

@@ -8,6 +8,7 @@ The command `bootslang build` is a thin coat over this file.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -127,11 +128,11 @@ class _Job:
         total = self.kernel.blob_bytes + sum(size for _, size in self.initrds) + len(self.command_line)
         advance = self._advance("pack", total)
         name = Path(self.kernel.file.name).name
-        payload.add(Content(_KINDS[self.kernel.kind], name, self.kernel.pieces()), self.codec, advance)
+        payload.add(Content(_KINDS[self.kernel.kind], name, self.kernel.pieces), self.codec, advance)
         for initrd, _ in self.initrds:
-            payload.add(Content(disk.INITRD, initrd.name, _read_pieces(initrd)), self.codec, advance)
+            payload.add(Content(disk.INITRD, initrd.name, partial(_read_pieces, initrd)), self.codec, advance)
         if self.command_line:
-            content = Content(disk.COMMAND_LINE, disk.KIND_NAMES[disk.COMMAND_LINE], [self.command_line])
+            content = Content(disk.COMMAND_LINE, disk.KIND_NAMES[disk.COMMAND_LINE], lambda: [self.command_line])
             payload.add(content, codecs.CODECS["none"], advance)
         return total
 

@@ -1,18 +1,19 @@
 """What goes on a disk: kernel, initrds and command line, packed into chunks and waiting to be placed.
 
 The builder packs first and places afterwards, because whether everything fits is to be known before the first byte is
-written. Packed chunks wait in a spool: memory, or a temporary file for much.
+written. Packed chunks wait in a spool: memory, or a temporary file for much. What is stored as it is, is read twice.
 """
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from types import TracebackType
 from typing import IO, Final, Self
 
 from xxhash import xxh64
 
-from bootslang.errors import NoRoom
+from bootslang.errors import ImageInvalid, NoRoom
 from bootslang.image import format as disk
 from bootslang.image.codecs import Codec, pack_chunks
 
@@ -29,19 +30,30 @@ class Content:
     kind: int
     name: str
     """For people: a file's name."""
-    pieces: Iterable[bytes]
-    """At most 1 MiB each, none of them empty; each becomes a chunk."""
+    pieces: Callable[[], Iterable[bytes]]
+    """Gives the bytes, as often as it is called: at most 1 MiB each, none of them empty; each becomes a chunk."""
 
 
 @dataclass(frozen=True)
 class PackedBlob:
-    """A blob with its chunks' places in the spool (`offset`), not yet on the disk."""
+    """A blob with its chunks, not yet on the disk."""
 
-    kind: int
-    name: str
+    content: Content
     size: int
     checksum: int
     chunks: tuple[disk.ChunkRecord, ...]
+    """The offset is that in the spool, if there."""
+    spooled: bool
+
+    @property
+    def kind(self) -> int:
+        """As its record says."""
+        return self.content.kind
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.content.name
 
     @property
     def packed_bytes(self) -> int:
@@ -81,7 +93,8 @@ class Payload:
                 whole.update(piece)
                 yield piece
 
-        for packed in pack_chunks(codec, seen(content.pieces)):
+        spooled = codec.number != disk.CODEC_NONE
+        for packed in pack_chunks(codec, seen(content.pieces())):
             chunks.append(
                 disk.ChunkRecord(
                     offset=self._spool.tell(),
@@ -91,20 +104,33 @@ class Payload:
                     codec=packed.codec.number,
                 )
             )
-            self._spool.write(packed.data)
+            if spooled:
+                self._spool.write(packed.data)
             size += packed.unpacked
             advance(packed.unpacked)
-        self.blobs.append(PackedBlob(content.kind, content.name, size, whole.intdigest(), tuple(chunks)))
+        self.blobs.append(PackedBlob(content, size, whole.intdigest(), tuple(chunks), spooled))
 
     @property
     def room(self) -> int:
         """What all blobs take in the data area, in bytes."""
         return sum(blob.room for blob in self.blobs)
 
-    def read(self, chunk: disk.ChunkRecord) -> bytes:
-        """A chunk's packed bytes from the spool."""
-        self._spool.seek(chunk.offset)
-        return self._spool.read(chunk.packed)
+    def read(self, blob: PackedBlob) -> Iterator[bytes]:
+        """The packed bytes of a blob, chunk by chunk.
+
+        Raises:
+            ImageInvalid: If a file is no longer what it was when it was packed.
+
+        """
+        if blob.spooled:
+            for chunk in blob.chunks:
+                self._spool.seek(chunk.offset)
+                yield self._spool.read(chunk.packed)
+            return
+        for piece, chunk in zip_longest(blob.content.pieces(), blob.chunks):
+            if piece is None or chunk is None or disk.xxh64(piece) != chunk.checksum:
+                raise ImageInvalid(f"{blob.name} was changed while the image was built.", hint="Build again.")
+            yield piece
 
 
 @dataclass(frozen=True)

@@ -206,8 +206,8 @@ class Installer:
         for blob in plan.blobs:
             self._write_padded(blob.record.table, disk.encode_table(blob.chunks))
             self._note(f"chunk table of {blob.packed.name}", blob.record.table, blob.record.table_bytes)
-            for spooled, chunk in zip(blob.packed.chunks, blob.chunks, strict=True):
-                self._write_padded(chunk.offset, payload.read(spooled))
+            for data, chunk in zip(payload.read(blob.packed), blob.chunks, strict=True):
+                self._write_padded(chunk.offset, data)
                 advance(chunk.unpacked)
             self._note(blob.packed.name, blob.chunks[0].offset, blob.packed.packed_bytes)
         self.boot.flush()
