@@ -4,6 +4,8 @@ import mmap
 from types import TracebackType
 from typing import Self
 
+from bootslang.boot.context import BootContext
+from bootslang.boot.lift.memory_map import MemoryMap
 from bootslang.slang import span, u8
 from support.payloads import machine
 
@@ -12,7 +14,7 @@ MAP_32BIT = 0x40
 
 
 class LowMemory:
-    """`size` zero bytes; `memory` and `context` describe a machine whose only RAM they are."""
+    """`size` zero bytes."""
 
     def __init__(self, size: int) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_32BIT
@@ -20,7 +22,10 @@ class LowMemory:
         self.size = size
         whole: span[u8] = span(memoryview(self.map))
         self.base = whole.address
-        self.memory, self.context = machine((self.base, self.base + size))
+
+    def machine(self, start: int, end: int) -> tuple[MemoryMap, BootContext]:
+        """A machine whose only RAM lies between these offsets."""
+        return machine((self.base + start, self.base + end))
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes at an address of this memory."""

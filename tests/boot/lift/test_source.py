@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootslang.boot.context import GATE_READ, SOURCE_BIOS, SOURCE_MEMORY, BootContext, GateRequest
+from bootslang.boot.context import SOURCE_BIOS, SOURCE_MEMORY, BootContext, GateRequest
 from bootslang.boot.lift.source import Source
-from bootslang.slang import BootError, FakeMachine, offsetof, sizeof
+from bootslang.slang import BootError, sizeof
+from support.gate import Gate
 from support.low_memory import LowMemory
 
 MIB = 1 << 20
@@ -18,36 +19,6 @@ TARGET = 0x10_0000
 FIRST_LBA = (1 << 32) - 3
 """So that the partition crosses sector 2^32."""
 DISK = bytes(index * 7 % 251 for index in range(MIB))
-
-
-class Gate(FakeMachine):
-    """The BIOS door's gate with a disk behind it."""
-
-    def __init__(self, low: LowMemory, sector: int, bad_lba: int = -1) -> None:
-        self.low = low
-        self.sector = sector
-        self.bad_lba = bad_lba
-        self.reads: list[tuple[int, int]] = []
-
-    def assembly(self, code: str, registers: dict[str, int]) -> dict[str, int]:
-        assert code == "gate"
-        request = registers["rax"]
-        values = {name: self.field(request, name) for name in ("interrupt", "ecx", "esi", "edi")}
-        assert values["interrupt"] == GATE_READ
-        lba, count = values["edi"] << 32 | values["esi"], values["ecx"]
-        self.reads.append((lba, count))
-        bad = lba <= self.bad_lba < lba + count
-        start = (lba - FIRST_LBA) * self.sector
-        data = DISK[start : start + count * self.sector]
-        assert len(data) == count * self.sector, "a read beyond the partition"
-        if not bad:
-            self.low.write(self.low.base + BOUNCE, data)
-        self.low.write(request + offsetof(GateRequest, "flags"), bytes([bad, 0, 0, 0]))
-        self.low.write(request + offsetof(GateRequest, "eax"), bytes([0x0C if bad else 0, 0, 0, 0]))
-        return {}
-
-    def field(self, request: int, name: str) -> int:
-        return int.from_bytes(self.low.read(request + offsetof(GateRequest, name), 4), "little")
 
 
 @pytest.fixture
@@ -75,6 +46,10 @@ def in_memory(low: LowMemory) -> Source:
     return source
 
 
+def gate(low: LowMemory, sector: int = 512, bad_lba: int = -1) -> Gate:
+    return Gate(low, DISK, low.base + BOUNCE, sector=sector, first_lba=FIRST_LBA, bad_lba=bad_lba)
+
+
 def got(low: LowMemory, size: int) -> bytes:
     return low.read(low.base + TARGET, size)
 
@@ -82,44 +57,44 @@ def got(low: LowMemory, size: int) -> bytes:
 @pytest.mark.parametrize("sector", [512, 4096])
 @pytest.mark.parametrize(("offset", "size"), [(0, 1), (0, 512), (511, 2), (4096, 300_001), (5000, 70_000), (0, MIB)])
 def test_any_piece_of_the_partition_can_be_read(low: LowMemory, sector: int, offset: int, size: int) -> None:
-    with Gate(low, sector):
+    with gate(low, sector):
         bios(low, sector, 15 if sector == 4096 else 127).read(offset, size, low.base + TARGET)
     assert got(low, size + 1) == DISK[offset : offset + size] + b"\0"
 
 
 def test_transfers_are_as_large_as_the_bios_takes_them(low: LowMemory) -> None:
-    with Gate(low, 512) as gate:
+    with gate(low) as machine:
         bios(low).read(0, 300 * 512, low.base + TARGET)
-    assert gate.reads == [(FIRST_LBA, 127), (FIRST_LBA + 127, 127), (FIRST_LBA + 254, 46)]
+    assert machine.reads == [(FIRST_LBA, 127), (FIRST_LBA + 127, 127), (FIRST_LBA + 254, 46)]
 
 
 def test_the_bounce_buffer_is_never_overfilled(low: LowMemory) -> None:
-    with Gate(low, 4096) as gate:
+    with gate(low, 4096) as machine:
         bios(low, 4096, 127).read(0, MIB, low.base + TARGET)
-    assert max(count for _, count in gate.reads) * 4096 <= BOUNCE_BYTES
+    assert max(count for _, count in machine.reads) * 4096 <= BOUNCE_BYTES
 
 
 def test_what_was_read_ahead_is_not_read_again(low: LowMemory) -> None:
-    with Gate(low, 512) as gate:
+    with gate(low) as machine:
         source = bios(low)
         source.read_ahead(254 * 512)
         for chunk in range(0, 254 * 512, 4096):
             size = min(4096, 254 * 512 - chunk)
             source.read(chunk, size, low.base + TARGET + chunk)
-    assert gate.reads == [(FIRST_LBA, 127), (FIRST_LBA + 127, 127)]
+    assert machine.reads == [(FIRST_LBA, 127), (FIRST_LBA + 127, 127)]
     assert got(low, 254 * 512) == DISK[: 254 * 512]
 
 
 def test_nothing_beyond_what_was_announced_is_read(low: LowMemory) -> None:
-    with Gate(low, 512) as gate:
+    with gate(low) as machine:
         source = bios(low)
         source.read_ahead(1 << 40)
         source.read(len(DISK) - 1024, 10, low.base + TARGET)
-    assert gate.reads == [(FIRST_LBA + len(DISK) // 512 - 2, 2)]
+    assert machine.reads == [(FIRST_LBA + len(DISK) // 512 - 2, 2)]
 
 
 def test_a_request_is_polled_transfer_by_transfer(low: LowMemory) -> None:
-    with Gate(low, 512):
+    with gate(low):
         source = bios(low)
         source.begin(0, 128 * 512, low.base + TARGET)
         assert not source.poll()
@@ -129,7 +104,7 @@ def test_a_request_is_polled_transfer_by_transfer(low: LowMemory) -> None:
 
 def test_a_bad_sector_is_named_with_the_bios_error(low: LowMemory) -> None:
     message = r"sector 4294967295 of the boot disk cannot be read \(BIOS error 0x0c\)"
-    with Gate(low, 512, bad_lba=FIRST_LBA + 2), pytest.raises(BootError, match=message):
+    with gate(low, bad_lba=FIRST_LBA + 2), pytest.raises(BootError, match=message):
         bios(low).read(1024, 512, low.base + TARGET)
 
 
