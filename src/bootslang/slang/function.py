@@ -19,6 +19,7 @@ class Options:
     symbol: str = ""
     provides: str = ""
     inline: bool | None = None
+    optimize: str | None = None
 
 
 class Function:

@@ -1,14 +1,13 @@
 """Units: what is compiled as a whole. From modules to LLVM IR, objects, assembly.
 
 A unit is everything that is reachable from its roots, as one LLVM module. `compile_unit` makes its object, through a
-cache; `check_file` and `load_file` serve the command.
+cache; `emission` serves the command.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -180,49 +179,3 @@ def source_digest(*roots: Path) -> str:
 def compiler_digest() -> str:
     """What beside the source decides about the output: the compiler itself."""
     return source_digest(Path(__file__).parent)
-
-
-def check_file(path: Path, targets: tuple[str, ...] = ()) -> list[Diagnostic]:
-    """All findings in a file, for the targets that it states (else for all)."""
-    module = load_file(path)
-    stated: tuple[str, ...] = getattr(module, "__slang_module__", ((), ""))[0]
-    found: list[Diagnostic] = []
-    for target in targets or stated or TARGETS:
-        around = Surroundings(target)
-        emit_unit(module.__name__, around, functions_of(module), providers_of(module))
-        found += around.diagnostics
-    return sorted(set(found))
-
-
-def load_file(path: Path) -> ModuleType:
-    """Import a slang file by its path; a file of an installed package under its own name."""
-    path = path.resolve()
-    for known in list(sys.modules.values()):
-        if getattr(known, "__file__", None) == str(path):
-            return known
-    name = module_name(path)
-    if name is not None:
-        return importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[path.stem]
-        raise
-    return module
-
-
-def module_name(path: Path) -> str | None:
-    """The dotted name of a file that lies in a package."""
-    parts = [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").exists():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    if len(parts) == 1 or str(folder) not in sys.path:
-        return None
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

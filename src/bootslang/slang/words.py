@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+Optimize: TypeAlias = Literal["size", "speed"]
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
@@ -276,7 +277,13 @@ class ptr(Generic[T]):
 def fn(function: F, /) -> F: ...
 @overload
 def fn(
-    *, naked: bool = False, section: str = "", symbol: str = "", provides: str = "", inline: bool | None = None
+    *,
+    naked: bool = False,
+    section: str = "",
+    symbol: str = "",
+    provides: str = "",
+    inline: bool | None = None,
+    optimize: Optimize | None = None,
 ) -> Callable[[F], F]: ...
 def fn(
     function: F | None = None,
@@ -287,6 +294,7 @@ def fn(
     symbol: str = "",
     provides: str = "",
     inline: bool | None = None,
+    optimize: Optimize | None = None,
 ) -> F | Callable[[F], F]:
     """Mark a function as slang.
 
@@ -295,10 +303,11 @@ def fn(
     symbol: its name for the linker; by default `module.function`.
     provides: the hook of the slang run time that it fills: `write`, `stop` or `raise`.
     inline: True always inlines it, False never; by default the optimiser decides.
+    optimize: "speed" or "size", where it is not what `compile_for` says of the module.
     """
     from bootslang.slang.function import Function, Options
 
-    options = Options(naked=naked, section=section, symbol=symbol, provides=provides, inline=inline)
+    options = Options(naked=naked, section=section, symbol=symbol, provides=provides, inline=inline, optimize=optimize)
 
     def mark(marked: F) -> F:
         return typing_cast("F", Function(marked, options))
@@ -306,7 +315,6 @@ def fn(
     return mark if function is None else mark(function)
 
 
-Optimize: TypeAlias = Literal["size", "speed"]
 TargetName: TypeAlias = Literal["real16", "protected32", "long64"]
 
 

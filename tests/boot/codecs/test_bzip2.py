@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bootslang.boot.codecs import bzip2
 from bootslang.slang import BootError, span
+from support.bare import Bare, Target
 from support.bzip2_writer import Block, stream
 from support.guarded import Guarded
 
@@ -252,3 +253,37 @@ def test_too_little_work_memory_is_an_error() -> None:
     with pytest.raises(BootError):
         bzip2.decode(span(bz2.compress(b"abcd")), out.span, span(bytearray(bzip2.WORK_BYTES - 1)))
     assert out.data == b"\xa5" * 4
+
+
+@pytest.mark.parametrize("target", ["protected32", "long64"])
+class TestOnTheMachine:
+    """The same decoder in 32 and in 64 bits: the 32-bit one reads its bits in smaller steps."""
+
+    def test_it_unpacks(self, target: Target) -> None:
+        machine = Bare(target, bzip2.decode)
+        for data in (b"", TEXT, mixed(20_000), bytes(3000), random.Random(3).randbytes(3000)):
+            out = bytearray(len(data))
+            machine.call(bzip2.decode, bz2.compress(data), out, bytearray(bzip2.WORK_BYTES))
+            assert out == data
+
+    def test_it_reads_codes_of_twenty_bits(self, target: Target) -> None:
+        lengths = [*range(1, 15), *[20] * 18]
+        packed = stream(Block(bytes(range(30)), tables=[lengths, lengths]))
+        out = bytearray(30)
+        Bare(target, bzip2.decode).call(bzip2.decode, packed, out, bytearray(bzip2.WORK_BYTES))
+        assert out == bytes(range(30))
+
+    def test_it_refuses_damage(self, target: Target) -> None:
+        machine = Bare(target, bzip2.decode)
+        packed = bz2.compress(TEXT)
+        work = bytearray(bzip2.WORK_BYTES)
+        for size in range(0, len(packed), 7):
+            with pytest.raises(BootError, match=r"^bzip2: .* \[boot/codecs/bzip2.py:\d+\]$"):
+                machine.call(bzip2.decode, packed[:size], bytearray(len(TEXT)), work)
+        for bit in range(0, 8 * len(packed), 13):
+            out = bytearray(len(TEXT))
+            try:
+                machine.call(bzip2.decode, flipped(packed, bit), out, work)
+            except BootError:
+                continue
+            assert out == TEXT

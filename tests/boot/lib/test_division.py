@@ -1,13 +1,16 @@
-"""Does 64-bit division on 32-bit machines agree with Python's integers?"""
+"""Does 64-bit division on 32-bit machines agree with Python's integers, natively and on such a machine?"""
 
 from __future__ import annotations
+
+from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bootslang.boot.lib.division import quotient, remainder, signed_quotient, signed_remainder
-from bootslang.slang import FakeMachine
+from bootslang.slang import BootError, FakeMachine, fn, u64
+from support.bare import Bare
 
 U64 = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 2**33), st.integers(0, 64).map(lambda n: 2**64 - 1 >> n))
 I64 = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**33), 2**33))
@@ -54,8 +57,49 @@ def test_signed_division_rounds_towards_zero(dividend: int, divisor: int) -> Non
         assert signed_remainder(dividend, divisor) == dividend - expected * divisor
 
 
-@pytest.mark.parametrize("divisor", [-1])
-def test_the_one_quotient_that_does_not_fit_wraps(divisor: int) -> None:
+def test_the_one_quotient_that_does_not_fit_wraps() -> None:
     with Divider():
-        assert signed_quotient(-(2**63), divisor) == -(2**63)
-        assert signed_remainder(-(2**63), divisor) == 0
+        assert signed_quotient(-(2**63), -1) == -(2**63)
+        assert signed_remainder(-(2**63), -1) == 0
+
+
+@fn
+def divided(dividend: u64, divisor: u64) -> u64:
+    """The compiler has to call for this one."""
+    return dividend // divisor
+
+
+@fn
+def left(dividend: u64, divisor: u64) -> u64:
+    return dividend % divisor
+
+
+@cache
+def bare() -> Bare:
+    return Bare("protected32", divided, left, signed_quotient, signed_remainder)
+
+
+@given(U64, U64.filter(bool))
+@example(2**64 - 1, 2**64 - 2)
+@example(2**63, 2**63 + 1)
+@example(2**64 - 1, 2**32)
+@settings(deadline=None)
+def test_unsigned_division_in_32_bits(dividend: int, divisor: int) -> None:
+    assert bare().call(divided, dividend, divisor) == dividend // divisor
+    assert bare().call(left, dividend, divisor) == dividend % divisor
+
+
+@given(I64, I64.filter(bool))
+@example(-(2**63), -1)
+@settings(deadline=None)
+def test_signed_division_in_32_bits(dividend: int, divisor: int) -> None:
+    magnitude = abs(dividend) // abs(divisor)
+    expected = -magnitude if (dividend < 0) != (divisor < 0) else magnitude
+    words = dividend % 2**64, divisor % 2**64
+    assert bare().call(signed_quotient, *words) == expected % 2**64
+    assert bare().call(signed_remainder, *words) == (dividend - expected * divisor) % 2**64
+
+
+def test_division_by_zero_is_an_error_in_32_bits() -> None:
+    with pytest.raises(BootError, match="division by zero"):
+        bare().call(divided, 1, 0)

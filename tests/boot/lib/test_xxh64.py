@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bootslang.boot.lib.xxh64 import Xxh64, digest, start, update, xxh64
 from bootslang.slang import span
+from support.bare import Bare, Target
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,11 @@ def test_pieces_sum_to_the_whole(pieces: list[bytes]) -> None:
 @settings(deadline=None)
 def test_any_bytes(data: bytes) -> None:
     assert xxh64(span(data)) == xxhash.xxh64_intdigest(data)
+
+
+@pytest.mark.parametrize("target", ["protected32", "long64"])
+def test_the_machine_sums_as_the_host_does(target: Target) -> None:
+    data = random.Random(2).randbytes(1000)
+    machine = Bare(target, xxh64)
+    for size in (0, 1, 3, 4, 7, 8, 15, 31, 32, 33, 63, 64, 65, 999, 1000):
+        assert machine.call(xxh64, data[:size]) == xxhash.xxh64_intdigest(data[:size])

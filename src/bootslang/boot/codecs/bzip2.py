@@ -37,7 +37,7 @@ from bootslang.slang import (
     usize,
 )
 
-compile_for("protected32", "long64", optimize="speed")
+compile_for("protected32", "long64")
 
 BLOCK_UNIT: Final = 100_000
 """The digit in a stream's header counts the largest block in these."""
@@ -185,7 +185,7 @@ def decode_block(bits: Bits, area: Work, limit: u32, out: span[u8], written: usi
     return write_block(area.links[:count], origin, out, written)
 
 
-@fn
+@fn(inline=False)
 def take(bits: Bits, count: u32) -> u32:
     """The next `count` bits, 24 at most."""
     while bits.held < count:
@@ -293,7 +293,7 @@ def fill_fast(table: Table, lengths: span[u8]) -> None:
         table.fast[first : first + spread].fill(symbol << LENGTH_BITS | bit_length)
 
 
-@fn
+@fn(optimize="speed", inline=False)
 def read_symbols(bits: Bits, area: Work, last: u32, selectors: span[u8], block: span[u8]) -> usize:
     """Read the coded symbols up to `last`, the end of block, and leave the bytes that they mean in `block`.
 
@@ -438,7 +438,7 @@ def move_far(area: Work, front: u64, place: u32) -> u64:
     return front << 8 | word >> shift & 0xFF
 
 
-@fn
+@fn(optimize="speed", inline=False)
 def link_block(area: Work, block: span[u8]) -> None:
     """Undo the sorting: byte k of the sorted block comes from place n, and n is where the text goes on after it."""
     area.starts.fill(0)
@@ -455,7 +455,7 @@ def link_block(area: Work, block: span[u8]) -> None:
         area.links[place] = u32(index) << 8 | byte
 
 
-@fn
+@fn(optimize="speed", inline=False)
 def write_block(links: span[u32], origin: u32, out: span[u8], written: usize) -> usize:
     """Follow the links from `origin`, expand the runs, and write; return how much is written then."""
     place = origin
@@ -497,7 +497,7 @@ def make_crc_tables(area: Work) -> None:
         area.crc[index] = crc << 8 ^ area.crc[crc >> 24]
 
 
-@fn
+@fn(optimize="speed", inline=False)
 def crc_of(area: Work, data: span[u8]) -> u32:
     """The CRC-32 of `data` as bzip2 takes it: the most significant bit first."""
     tables = area.crc

@@ -10,7 +10,7 @@ from typing import Final
 
 from bootslang.slang import Struct, array, compile_for, fn, length, rotate_left, span, u8, u32, u64
 
-compile_for("protected32", "long64", optimize="speed")
+compile_for("protected32", "long64")
 
 PRIME_1: Final = 0x9E37_79B1_85EB_CA87
 PRIME_2: Final = 0xC2B2_AE3D_27D4_EB4F
@@ -93,7 +93,7 @@ def update(state: Xxh64, data: span[u8]) -> None:
     state.held = u32(len(data))
 
 
-@fn
+@fn(optimize="speed", inline=False)
 def take_stripes(state: Xxh64, data: span[u8]) -> None:
     """Feed whole stripes to the lanes, which live in registers meanwhile."""
     lane_1 = state.lane_1

@@ -560,7 +560,7 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
         checker.assigned.add(name)
         locals_.append(local)
     body = tree.Body(function, function.symbol, source.location(definition), locals_, result)
-    body.speed = source.optimize == "speed" and not around.small
+    body.speed = (function.options.optimize or source.optimize) == "speed" and not around.small
     if function.options.naked:
         body.assembly, body.assembly_location = naked_code(checker, definition)
     else:
