@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import bz2
 import random
+from functools import cache
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bootslang.boot.codecs import bzip2
 from bootslang.slang import BootError, span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+from support.bare import Bare
 from support.bzip2_writer import Block, stream
-from support.fuzzing import fuzzed, mutations
+from support.fuzzing import fuzzed, fuzzed_slowly, mutations
 from support.guarded import Guarded
 
 WORK = Guarded(bzip2.WORK_BYTES)
@@ -68,6 +74,31 @@ def test_what_python_packs(data: bytes, level: int) -> None:
     out = Guarded(len(data))
     bzip2.decode(span(bz2.compress(data, level)), out.span, WORK.span)
     assert out.data == data
+
+
+@cache
+def bare() -> Bare:
+    return Bare("protected32", bzip2.decode)
+
+
+@given(st.sampled_from(STREAMS).flatmap(mutations))
+@fuzzed_slowly
+def test_damaged_streams_in_32_bits(packed: bytes) -> None:
+    """The decoder that reads its bits in smaller steps, on an emulated machine, does what the native one does."""
+    size = size_of(packed)
+    assert outcome(lambda out: bare().call(bzip2.decode, packed, out, bytearray(bzip2.WORK_BYTES)), size) == outcome(
+        lambda out: bzip2.decode(span(packed), span(out), WORK.span), size
+    )
+
+
+def outcome(decode: Callable[[bytearray], object], size: int) -> bytes | str:
+    """What comes out, or the error without the place where it was raised."""
+    out = bytearray(size)
+    try:
+        decode(out)
+    except BootError as error:
+        return str(error).partition(" [")[0]
+    return bytes(out)
 
 
 LENGTHS = st.lists(st.integers(1, 20), min_size=5, max_size=5)

@@ -1,7 +1,8 @@
 """Slang functions compiled for a bare machine and run there: a CPU emulator in 32-bit protected or in long mode.
 
 `Bare("protected32", bzip2.decode).call(bzip2.decode, packed, out, work)` gives what calling `bzip2.decode` natively
-would: spans are bytes-likes (a bytearray is changed in place), an uncaught error is a BootError.
+would: spans are bytes-likes (a bytearray is changed in place), structs must not hold pointers, an uncaught error is a
+BootError.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import unicorn
 from unicorn import x86_const as x86
 
 from bootslang.boot.lib import division, memory
-from bootslang.slang import BootError, types
+from bootslang.slang import BootError, Struct, types
 from bootslang.slang.check import Surroundings
 from bootslang.slang.check.scope import signature_of
 from bootslang.slang.emit import emit_unit
 from bootslang.slang.emit.lower import Lowering
 from bootslang.slang.link import LinkRequest, ObjectFile, link
+from bootslang.slang.memory import view_of
 from bootslang.slang.source import definition_of
 from bootslang.slang.units import compile_ir, functions_of
 
@@ -104,6 +106,8 @@ class Bare:
         for argument in arguments:
             if isinstance(argument, (bytes, bytearray, memoryview)):
                 values += lent.lend(argument)
+            elif isinstance(argument, Struct):
+                values += lent.lend(view_of(argument).memory)[:1]
             else:
                 values.append(int(argument))
         shapes = self.lowering.parameters(kinds)

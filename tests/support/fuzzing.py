@@ -21,6 +21,11 @@ def fuzzed(test: F) -> F:
     return settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))(test)
 
 
+def fuzzed_slowly(test: F) -> F:
+    """The same for a tenth of the examples: on an emulated machine."""
+    return settings(max_examples=EXAMPLES // 10, deadline=None, suppress_health_check=list(HealthCheck))(test)
+
+
 def mutations(original: bytes) -> st.SearchStrategy[bytes]:
     """Damaged copies of `original`: bits flipped, bytes overwritten, cut, doubled, inserted, one to five times."""
     position = st.integers(0, max(len(original) - 1, 0))

@@ -10,7 +10,8 @@ from bootslang.boot.context import MAX_RESERVATIONS, RAM, RESERVED, BootContext,
 from bootslang.boot.lift import allocator
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.memory_map import MemoryMap, normalise
-from bootslang.slang import BootError, text
+from bootslang.slang import BootError, fn, text, u64
+from support.bare import Bare, Target
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -177,6 +178,24 @@ def test_a_damaged_table_neither_hangs_nor_gives_what_it_covers(small: Machine, 
     small.context.reservation_count = 2**32 - 1
     with pytest.raises(BootError):
         small.allocate(14 * MIB + 1 if base > 16 * MIB else 8 * MIB)
+
+
+@fn
+def take(memory: MemoryMap, context: BootContext, size: u64, lowest: u64, highest: u64) -> u64:
+    zone = Zone(purpose=text("the test"), lowest=lowest, highest=highest, alignment=4096)
+    return allocator.allocate(memory, context, size, zone)
+
+
+@pytest.mark.parametrize("target", ["protected32", "long64"])
+def test_the_machine_takes_what_the_host_does(target: Target, small: Machine) -> None:
+    machine = Bare(target, take)
+    large = Machine((MIB, 3 * GIB, RAM), (4 * GIB, 2 * GIB, RAM))
+    assert machine.call(take, large.memory, large.context, 5 * GIB // 4, MIB, 2**52) == 19 * GIB // 4
+    assert machine.call(take, large.memory, large.context, GIB, MIB, 2**52) == 2 * GIB + MIB
+    assert large.reserved == [(19 * GIB // 4, 5 * GIB // 4), (2 * GIB + MIB, GIB)]
+    with pytest.raises(BootError) as caught:
+        machine.call(take, small.memory, small.context, 5 * GIB, MIB, 4 * GIB)
+    assert "the largest free piece has 15360 KiB, 5227520 KiB are missing [boot/lift/allocator.py:" in str(caught.value)
 
 
 PLACES = st.integers(0, 60)

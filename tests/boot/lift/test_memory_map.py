@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,7 @@ from bootslang.boot.lift.memory_map import (
     normalise,
 )
 from bootslang.slang import BootError
+from support.bare import Bare, Target
 
 MIB = 1 << 20
 STRICTNESS = [RAM, ACPI_RECLAIMABLE, PERSISTENT, LEGACY_PERSISTENT, ACPI_NVS, RESERVED, 77, UNUSABLE]
@@ -41,6 +43,10 @@ def normalised(*lines: Line) -> list[Line]:
 def ranges_of(context: BootContext) -> list[Line]:
     memory = MemoryMap.zeroed()
     normalise(context, memory)
+    return lines_of(memory)
+
+
+def lines_of(memory: MemoryMap) -> list[Line]:
     found = [memory.ranges[index] for index in range(memory.count)]
     return [(line.base, line.size, line.kind) for line in found]
 
@@ -165,6 +171,20 @@ def test_each_byte_gets_its_strictest_kind(lines: list[Line]) -> None:
         said = [kind for base, size, kind in lines if base <= place < base + size]
         found = [kind for base, size, kind in ranges if base <= place < base + size]
         assert found == ([max(said, key=STRICTNESS.index)] if said else [])
+
+
+@pytest.mark.parametrize("target", ["protected32", "long64"])
+@given(st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2, st.integers(1, 8)), max_size=8))
+@settings(deadline=None, max_examples=25)
+def test_the_machine_makes_of_it_what_the_host_does(target: Target, lines: list[Line]) -> None:
+    memory = MemoryMap.zeroed()
+    bare(target).call(normalise, context_of(lines), memory)
+    assert lines_of(memory) == normalised(*lines)
+
+
+@cache
+def bare(target: Target) -> Bare:
+    return Bare(target, normalise)
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2, st.integers(0, 2**32 - 1)), max_size=MAX_MEMORY_RANGES - 1))
