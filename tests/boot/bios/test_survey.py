@@ -7,8 +7,8 @@ import struct
 import pytest
 
 from bootslang.boot.bios.edd import survey_disks
+from bootslang.boot.bios.low_memory import reserve_low_memory
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
-from bootslang.boot.bios.reservations import reserve_low_memory
 from bootslang.boot.bios.video import Controller, Mode, Size, read_text_mode, set_framebuffer
 from bootslang.boot.context import BootContext, Framebuffer, GateRequest, TextMode
 from bootslang.slang import span

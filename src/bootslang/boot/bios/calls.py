@@ -34,11 +34,3 @@ def call_bios(interrupt: u8, request: GateRequest, memory: usize) -> bool:
     else:
         asm("call ecx", eax=address(request), ecx=gate_entry, clobbers="edx memory")
     return request.flags & CARRY != 0
-
-
-@fn
-def low_memory_kib() -> u32:
-    """Conventional memory from 0 upwards in KiB, by INT 12h."""
-    request = GateRequest.zeroed()
-    call_bios(LOW_MEMORY, request, 0)
-    return request.eax & 0xFFFF

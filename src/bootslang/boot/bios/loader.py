@@ -9,16 +9,16 @@ from typing import Final, NoReturn
 
 from bootslang.boot.bios import calls
 from bootslang.boot.bios.a20 import ROUNDS, enable_a20
-from bootslang.boot.bios.calls import low_memory_kib
-from bootslang.boot.bios.cpu import has_long_mode, require_pentium
-from bootslang.boot.bios.drive import drive, open_drive, try_sectors
+from bootslang.boot.bios.cpu import require_pentium
+from bootslang.boot.bios.drive import drive, open_drive
 from bootslang.boot.bios.gate import PROTECTED, gate, gdt
+from bootslang.boot.bios.later_stages import choose_lift, load_stage
+from bootslang.boot.bios.low_memory import require_low_memory
 from bootslang.boot.bios.next_stage import enter
 from bootslang.boot.context import (
     CONTEXT_MAGIC,
     CONTEXT_VERSION,
     DOOR_BIOS,
-    FLAG_LONG_MODE,
     FLAG_TSC,
     SOURCE_BIOS,
     BootContext,
@@ -27,10 +27,6 @@ from bootslang.boot.context import (
 from bootslang.boot.context import FLAG_VERBOSE as CONTEXT_VERBOSE
 from bootslang.boot.disk import (
     FLAG_VERBOSE,
-    LOADER_SLOT_BYTES,
-    LOADER_SLOTS,
-    STAGE_LIFT32,
-    STAGE_LIFT64,
     STAGE_SURVEY,
     LoaderHeader,
 )
@@ -41,7 +37,6 @@ from bootslang.boot.layout import (
     CONTEXT,
     CONTEXT_END,
     DATA32,
-    LEAST_LOW_MEMORY,
     LOW_STACK_TOP,
     STAGE2,
     STAGE2_END,
@@ -51,9 +46,7 @@ from bootslang.boot.layout import (
     STAGE4_END,
 )
 from bootslang.boot.lib import console
-from bootslang.boot.lib.xxh64 import xxh64
 from bootslang.slang import (
-    BootError,
     address,
     asm,
     compile_for,
@@ -64,8 +57,6 @@ from bootslang.slang import (
     span,
     u8,
     u32,
-    u64,
-    usize,
 )
 
 compile_for("protected32")
@@ -161,48 +152,3 @@ def describe_drive(context: BootContext, header: LoaderHeader) -> None:
     if console.verbose:
         print(f"stage 2: drive {drive.number:#04x}, {drive.sector_size}-byte sectors, {drive.per_call} a call")
         print(f"stage 2: packets: {drive.takes_packets}; boot partition at sector {context.partition_lba}")
-
-
-@fn
-def require_low_memory() -> None:
-    """Raise if conventional memory, by INT 12h, ends below what the loader's layout takes."""
-    kibibytes = low_memory_kib()
-    if kibibytes * 1024 < LEAST_LOW_MEMORY:
-        raise BootError(f"{kibibytes} KiB of memory below 1 MiB are too few: {LEAST_LOW_MEMORY // 1024} KiB are needed")
-
-
-@fn
-def choose_lift(header: LoaderHeader, context: BootContext) -> usize:
-    """Take the 64-bit stage 4 where the processor and the disk have it, else the 32-bit one."""
-    if has_long_mode():
-        context.flags |= FLAG_LONG_MODE
-        if header.stages[STAGE_LIFT64].size != 0:
-            return STAGE_LIFT64
-    if header.stages[STAGE_LIFT32].size == 0:
-        raise BootError("this processor has no long mode, and this disk carries no 32-bit stage 4")
-    return STAGE_LIFT32
-
-
-@fn
-def load_stage(header: LoaderHeader, index: usize, partition_lba: u32, start: u32, end: u32) -> None:
-    """Read a stage to [start, end) from the first slot that has it whole, and clear its .bss."""
-    record = header.stages[index]
-    number = 3 if index == STAGE_SURVEY else 4
-    fits = 0 < record.size <= record.memory <= end - start and record.offset < LOADER_SLOT_BYTES
-    if record.address != start or not fits or record.offset % drive.sector_size != 0:
-        raise BootError(
-            f"stage {number}: {record.size} bytes for {record.address:#x} cannot be: the disk needs a new build"
-        )
-    sectors = (record.size + drive.sector_size - 1) // drive.sector_size
-    error: u8 = 0
-    for slot in range(LOADER_SLOTS):
-        lba = u64(partition_lba) + (u32(slot) * LOADER_SLOT_BYTES + record.offset) // drive.sector_size
-        error = try_sectors(lba, sectors, start)
-        if error == 0 and xxh64(span[u8](start, record.size)) == record.checksum:
-            span[u8](start + record.size, record.memory - record.size).fill(0)
-            if console.verbose:
-                print(f"stage 2: stage {number}, {record.size} bytes, from slot {slot}")
-            return
-    if error != 0:
-        raise BootError(f"stage {number} cannot be read from drive {drive.number:#04x} (BIOS error {error:#04x})")
-    raise BootError(f"stage {number} is damaged in both loader slots: install it again")

@@ -8,10 +8,10 @@ from typing import Final, NoReturn
 
 from bootslang.boot.bios import calls
 from bootslang.boot.bios.edd import survey_disks
+from bootslang.boot.bios.low_memory import reserve_low_memory
 from bootslang.boot.bios.memory_map import read_memory_map
 from bootslang.boot.bios.next_stage import enter
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
-from bootslang.boot.bios.reservations import reserve_low_memory
 from bootslang.boot.bios.tables import find_tables
 from bootslang.boot.bios.video import Size, read_text_mode, set_framebuffer
 from bootslang.boot.context import FLAG_VERBOSE, BootContext

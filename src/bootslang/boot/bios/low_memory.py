@@ -1,9 +1,12 @@
-"""What is taken of the memory below 1 MiB: stage 3 begins the table of reservations that every later stage sees."""
+"""The memory below 1 MiB: how much there is, and what of it is taken. Stages 2 and 3, 32-bit protected mode.
+
+Stage 2 makes sure that the loader fits; stage 3 begins the table of reservations that stage 4 goes on with.
+"""
 
 from typing import Final
 
-from bootslang.boot.bios.calls import low_memory_kib
-from bootslang.boot.context import MAX_RESERVATIONS, RESERVED, BootContext, MemoryRange
+from bootslang.boot.bios.calls import LOW_MEMORY, call_bios
+from bootslang.boot.context import MAX_RESERVATIONS, RESERVED, BootContext, GateRequest, MemoryRange
 from bootslang.boot.layout import LEAST_LOW_MEMORY, PAGE_TABLES_END
 from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
 from bootslang.slang import BootError, compile_for, fn, u32, u64
@@ -12,6 +15,22 @@ compile_for("protected32")
 
 VIDEO_MEMORY: Final = 0xA_0000
 FIRST_MIB: Final = 0x10_0000
+
+
+@fn
+def low_memory_kib() -> u32:
+    """Conventional memory from 0 upwards in KiB, by INT 12h."""
+    request = GateRequest.zeroed()
+    call_bios(LOW_MEMORY, request, 0)
+    return request.eax & 0xFFFF
+
+
+@fn
+def require_low_memory() -> None:
+    """Raise if conventional memory, by INT 12h, ends below what the loader's layout takes."""
+    kibibytes = low_memory_kib()
+    if kibibytes * 1024 < LEAST_LOW_MEMORY:
+        raise BootError(f"{kibibytes} KiB of memory below 1 MiB are too few: {LEAST_LOW_MEMORY // 1024} KiB are needed")
 
 
 @fn

@@ -1,0 +1,59 @@
+"""Stages 3 and 4: which of the two stage 4 fits the machine, and bringing them into memory, whole.
+
+Stage 2 calls it, in 32-bit protected mode, once the drive is open. What is damaged in one loader slot comes from the
+other.
+"""
+
+from bootslang.boot.bios.cpu import has_long_mode
+from bootslang.boot.bios.drive import drive, try_sectors
+from bootslang.boot.context import FLAG_LONG_MODE, BootContext
+from bootslang.boot.disk import (
+    LOADER_SLOT_BYTES,
+    LOADER_SLOTS,
+    STAGE_LIFT32,
+    STAGE_LIFT64,
+    STAGE_SURVEY,
+    LoaderHeader,
+)
+from bootslang.boot.lib import console
+from bootslang.boot.lib.xxh64 import xxh64
+from bootslang.slang import BootError, compile_for, fn, span, u8, u32, u64, usize
+
+compile_for("protected32")
+
+
+@fn
+def choose_lift(header: LoaderHeader, context: BootContext) -> usize:
+    """Take the 64-bit stage 4 where the processor and the disk have it, else the 32-bit one."""
+    if has_long_mode():
+        context.flags |= FLAG_LONG_MODE
+        if header.stages[STAGE_LIFT64].size != 0:
+            return STAGE_LIFT64
+    if header.stages[STAGE_LIFT32].size == 0:
+        raise BootError("this processor has no long mode, and this disk carries no 32-bit stage 4")
+    return STAGE_LIFT32
+
+
+@fn
+def load_stage(header: LoaderHeader, index: usize, partition_lba: u32, start: u32, end: u32) -> None:
+    """Read a stage to [start, end) from the first slot that has it whole, and clear its .bss."""
+    record = header.stages[index]
+    number = 3 if index == STAGE_SURVEY else 4
+    fits = 0 < record.size <= record.memory <= end - start and record.offset < LOADER_SLOT_BYTES
+    if record.address != start or not fits or record.offset % drive.sector_size != 0:
+        raise BootError(
+            f"stage {number}: {record.size} bytes for {record.address:#x} cannot be: the disk needs a new build"
+        )
+    sectors = (record.size + drive.sector_size - 1) // drive.sector_size
+    error: u8 = 0
+    for slot in range(LOADER_SLOTS):
+        lba = u64(partition_lba) + (u32(slot) * LOADER_SLOT_BYTES + record.offset) // drive.sector_size
+        error = try_sectors(lba, sectors, start)
+        if error == 0 and xxh64(span[u8](start, record.size)) == record.checksum:
+            span[u8](start + record.size, record.memory - record.size).fill(0)
+            if console.verbose:
+                print(f"stage 2: stage {number}, {record.size} bytes, from slot {slot}")
+            return
+    if error != 0:
+        raise BootError(f"stage {number} cannot be read from drive {drive.number:#04x} (BIOS error {error:#04x})")
+    raise BootError(f"stage {number} is damaged in both loader slots: install it again")
