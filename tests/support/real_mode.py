@@ -173,7 +173,10 @@ class RealModePc:
         place = (self.get("DS") << 4) + self.get("SI")
         size, reserved, count, offset, segment, lba = struct.unpack("<BBHHHQ", self.cpu.mem_read(place, 16))
         assert (size, reserved) == (16, 0)
-        return self.read(lba, count, (segment << 4) + offset)
+        failed = self.read(lba, count, (segment << 4) + offset)
+        if failed:
+            self.cpu.mem_write(place + 2, bytes(2))  # how many sectors were read
+        return failed
 
     def read_chs(self) -> bool:
         count, place = self.get("AL"), self.get("CX")
@@ -185,7 +188,7 @@ class RealModePc:
     def read(self, lba: int, count: int, address: int) -> bool:
         """Fill memory from the disk; True on an error."""
         size = self.drive.sector_size
-        assert 0 < count <= 127
+        assert 0 < count <= 127, "a packet without sectors, or with more than every BIOS takes"
         assert address >> 16 == (address + count * size - 1) >> 16, "crosses a 64 KiB boundary"
         self.outcome.reads.append((lba, count))
         wanted = range(lba, lba + count)

@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 import random
-import struct
 
 import pytest
 
 from bootslang.boot.disk import ENTRY, LOADER_MAGIC, LoaderHeader
-from bootslang.boot.layout import BOOT_SECTOR, BOOT_SECTOR_CODE_BYTES, LOW_STACK_TOP, STAGE2
+from bootslang.boot.layout import BOOT_SECTOR_CODE_BYTES, LOW_STACK_TOP, STAGE2
 from bootslang.slang.memory import offset_of
-from support.linked import linked
+from support.bios_disk import SUMMED_FROM, boot_code, boot_sector, sealed
 from support.real_mode import Drive, Outcome, RealModePc
 
-MODULE = "bootslang.boot.bios.boot_sector"
 PARTITION_LBA = 2048
 SLOT_BYTES = 0x4_0000
-STAGE2_READ_BYTES = 0x8000
-SUMMED_FROM = 12
 INTERRUPTS = 0x200
-
-
-def boot_code(*, sector_size: int = 512, logical_lba: int = 0) -> bytes:
-    """The linked sector with the options that `build` would write."""
-    image = linked(MODULE, "real16", BOOT_SECTOR)
-    code = bytearray(image.data)
-    place = image.symbols[f"{MODULE}.options"] - image.base
-    options = (logical_lba, SLOT_BYTES // sector_size, STAGE2_READ_BYTES // sector_size)
-    code[place : place + 10] = struct.pack("<IIH", *options)
-    return bytes(code)
-
-
-def boot_sector(*, active: int | None = 1, lba: int = PARTITION_LBA, sector_size: int = 512, logical: int = 0) -> bytes:
-    """Sector 0, its partition table with one entry, active or not."""
-    sector = bytearray(sector_size)
-    code = boot_code(sector_size=sector_size, logical_lba=logical)
-    sector[: len(code)] = code
-    sector[440:446] = b"\xff" * 6
-    sector[510:512] = b"\x55\xaa"
-    entry = struct.pack("<B3xB3xII", 0x80 if active is not None else 0, 0x83, lba, 100_000)
-    place = 446 + 16 * (active or 0)
-    sector[place : place + 16] = entry
-    return bytes(sector)
-
-
-def rotating_sum(data: bytes) -> int:
-    """The sum that LoaderHeader describes, in Python."""
-    total = 0
-    for (word,) in struct.iter_unpack("<I", data):
-        total = ((total << 1 | total >> 31) + word) & 0xFFFF_FFFF
-    return total
 
 
 def stage2(size: int = 9000) -> bytes:
     """Something with a header that stage 1 accepts."""
-    body = bytearray(random.Random(1).randbytes(size))
-    struct.pack_into("<QII", body, 0, LOADER_MAGIC, 0, size)
-    struct.pack_into("<I", body, 8, rotating_sum(bytes(body[SUMMED_FROM:])))
-    return bytes(body)
+    return sealed(random.Random(1).randbytes(size))
 
 
 def disk(slot_a: bytes, slot_b: bytes, *, lba: int = PARTITION_LBA, sector_size: int = 512) -> dict[int, bytes]:
@@ -71,7 +33,9 @@ def disk(slot_a: bytes, slot_b: bytes, *, lba: int = PARTITION_LBA, sector_size:
 
 
 def boot(drive: Drive, sector: bytes | None = None, *, segment: int = 0) -> Outcome:
-    return RealModePc(sector or boot_sector(sector_size=drive.sector_size), drive, segment=segment).run()
+    return RealModePc(
+        sector or boot_sector(lba=PARTITION_LBA, sector_size=drive.sector_size), drive, segment=segment
+    ).run()
 
 
 def assert_entered(outcome: Outcome, stage: bytes, *, number: int = 0x80, lba: int = PARTITION_LBA) -> None:
@@ -115,7 +79,7 @@ def test_any_drive(number: int) -> None:
 @pytest.mark.parametrize("entry", [0, 1, 2, 3])
 def test_any_entry_of_the_table(entry: int) -> None:
     """Is the active partition found wherever it stands in the table?"""
-    assert_entered(boot(Drive(sectors=WHOLE), boot_sector(active=entry)), STAGE)
+    assert_entered(boot(Drive(sectors=WHOLE), boot_sector(lba=PARTITION_LBA, active=entry)), STAGE)
 
 
 def test_a_bios_that_comes_by_another_segment() -> None:
@@ -214,14 +178,16 @@ def test_letter_s() -> None:
 
 def test_letter_p() -> None:
     """Without an active partition, does it say P, and read nothing?"""
-    outcome = boot(Drive(sectors=WHOLE), boot_sector(active=None))
+    outcome = boot(Drive(sectors=WHOLE), boot_sector(lba=PARTITION_LBA, active=None))
     assert_failed(outcome, b"P")
     assert outcome.reads == []
 
 
 def test_a_logical_partition() -> None:
     """Without an active primary partition, is the logical one taken that `build` has written down?"""
-    outcome = boot(Drive(sectors=disk(STAGE, STAGE, lba=5000)), boot_sector(active=None, logical=5000))
+    outcome = boot(
+        Drive(sectors=disk(STAGE, STAGE, lba=5000)), boot_sector(lba=PARTITION_LBA, active=None, logical_lba=5000)
+    )
     assert_entered(outcome, STAGE, lba=5000)
-    outcome = boot(Drive(sectors=WHOLE), boot_sector(logical=5000))
+    outcome = boot(Drive(sectors=WHOLE), boot_sector(lba=PARTITION_LBA, logical_lba=5000))
     assert_entered(outcome, STAGE)

@@ -135,6 +135,7 @@ def read(lba: u32) -> bool:
         push cx
         push 16
         mov si, sp
+        mov di, cx
         push dx
         mov ah, 0x41                # does the drive take packets?
         mov bx, 0x55AA
@@ -179,7 +180,8 @@ def read(lba: u32) -> bool:
         mov ax, 0x0201
 
     4:  mov bp, {ATTEMPTS}
-    5:  pusha
+    5:  mov [si + 2], di            # a call that failed has written into the packet's count
+        pusha
         int 0x13
         popa
         jnc 6f
