@@ -1,0 +1,1 @@
+"""Build a disk and boot it."""
