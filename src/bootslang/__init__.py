@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
     from bootslang.image import BuildReport, Image, inspect, verify
+    from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
     from bootslang.kernel import Kernel
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "Ending",
     "Guest",
     "Image",
+    "Initramfs",
     "Kernel",
     "Machine",
     "Outcome",
     "__version__",
+    "busybox_initramfs",
+    "directory_initramfs",
     "inspect",
     "verify",
 ]
@@ -33,9 +37,12 @@ _HOMES = {
     "Ending": "bootslang.emulator",
     "Guest": "bootslang.emulator",
     "Image": "bootslang.image",
+    "Initramfs": "bootslang.initramfs",
     "Kernel": "bootslang.kernel",
     "Machine": "bootslang.emulator",
     "Outcome": "bootslang.emulator",
+    "busybox_initramfs": "bootslang.initramfs",
+    "directory_initramfs": "bootslang.initramfs",
     "inspect": "bootslang.image",
     "verify": "bootslang.image",
 }

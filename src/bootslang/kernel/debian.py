@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from bootslang.errors import ToolMissing
+from bootslang.initramfs import module_bytes
 from bootslang.kernel.payload import vmlinux
 
 CLOUD = "linux-image-cloud-amd64"
@@ -137,7 +138,7 @@ def _module_name(path: Path) -> str:
 
 def _dependencies(module: Path) -> list[str]:
     """Return what the module's `.modinfo` section says that it depends on."""
-    found = re.search(rb"\0depends=([^\0]*)\0", module.read_bytes())
+    found = re.search(rb"\0depends=([^\0]*)\0", module_bytes(module))
     return found[1].decode().split(",") if found and found[1] else []
 
 
