@@ -1,11 +1,22 @@
 """What all tests share."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
 # The first call of a slang function compiles it: no deadline holds for one example.
 settings.register_profile("bootslang", deadline=None)
 settings.load_profile("bootslang")
+
+
+@pytest.fixture(autouse=True)
+def fresh_machine() -> Iterator[None]:
+    """What a test has left in slang's module-level variables is gone before the next one."""
+    yield
+    if "bootslang.slang.host" in sys.modules:
+        sys.modules["bootslang.slang.host"].reset()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -40,6 +40,8 @@ class Engine:
         self.failure: BaseException | None = None
         self.keep: list[Any] = []
         self.storage: dict[str, Any] = {}
+        self.initial: dict[str, bytes] = {}
+        """What each module-level variable held when its code was loaded."""
         self.thunks: dict[str, int] = {}
         self.attempt: Any = None
         self.signatures: dict[str, tuple[list[types.Type], types.Type]] = {}
@@ -129,7 +131,13 @@ class Engine:
             view = memoryview(bytearray(8))
             memory.store(view[: types.size_of(kind, 8)], types.Cell(kind), value, {})
         self.storage[symbol] = view
+        self.initial[symbol] = bytes(view)
         self.llvm.add_symbol(symbol, memory.address_of(view))
+
+    def reset(self) -> None:
+        """Give every module-level variable the value that it had when its code was loaded."""
+        for symbol, view in self.storage.items():
+            view[:] = self.initial[symbol]
 
     def link(self, code: bytes) -> None:
         engine = self.llvm.create_mcjit_compiler(self.llvm.parse_assembly(""), self.machine)
@@ -244,3 +252,10 @@ def call(function: functions.Function, arguments: tuple[Any, ...], keywords: dic
         if not ENGINES:
             ENGINES.append(Engine())
         return ENGINES[0].call(function, arguments, keywords)
+
+
+def reset() -> None:
+    """Give native code's module-level variables their first values again, as switching a machine on does."""
+    with LOCK:
+        for engine in ENGINES:
+            engine.reset()
