@@ -37,7 +37,7 @@ def test_the_report_says_what_was_written(tmp_path: Path, kernel: Path, initrd: 
     lines = list(report.lines())
     assert "stage 1: 431 of 440 bytes" in lines
     assert "stage 2: 9005 of 32768 bytes" in lines
-    assert "stage 4 (64-bit): 20000 of 229376 bytes" in lines
+    assert "stage 4 (64-bit): 20000 of 229376 bytes, 20080 packed" in lines
     assert any(line.startswith("initrd initrd.gz: 2100000 bytes, packed ") for line in lines)
     assert report.codec == "bzip2"
     assert report.kept == (1,)

@@ -191,7 +191,7 @@ HEADER = disk.LoaderHeader(
     size=4096,
     sector_size=512,
     partition_bytes=ROOM,
-    stages=(disk.StageRecord(0x1000, 100, 0x10000, 200, 5), disk.StageRecord(), disk.StageRecord()),
+    stages=(disk.StageRecord(0x1000, 60, 100, 0x10000, 200, 5), disk.StageRecord(), disk.StageRecord()),
     flags=disk.FLAG_VERBOSE,
     framebuffer=(1024, 768, 32),
 )
@@ -218,17 +218,20 @@ def test_every_flipped_bit_of_stage_2_is_found() -> None:
 @pytest.mark.parametrize(
     ("record", "problem"),
     [
-        (disk.StageRecord(0x1001, 1, 0, 1, 0), "offset at +0 (0x1001) is not aligned"),
-        (disk.StageRecord(0, 1, 0, 1, 0), "offset at +0 (0x0) lies in stage 2"),
-        (disk.StageRecord(0x1000, 0x40000, 0, 0x40000, 0), "size at +4 (0x40000) leads beyond the loader slot"),
-        (disk.StageRecord(0x1000, 100, 0, 99, 0), "memory at +12 (0x63) is less than the size"),
+        (disk.StageRecord(0x1001, 1, 1, 0, 1, 0), "offset at +0 (0x1001) is not aligned"),
+        (disk.StageRecord(0, 1, 1, 0, 1, 0), "offset at +0 (0x0) lies in stage 2"),
+        (
+            disk.StageRecord(0x1000, 0x40000, 0x40000, 0, 0x40000, 0),
+            "packed at +4 (0x40000) leads beyond the loader slot",
+        ),
+        (disk.StageRecord(0x1000, 60, 100, 0, 99, 0), "memory at +16 (0x63) is less than the size"),
     ],
 )
 def test_unsound_stage_records_say_what_and_where(record: disk.StageRecord, problem: str) -> None:
     slot = replace(HEADER, stages=(disk.StageRecord(), record, disk.StageRecord())).seal(bytes(4000))
     with pytest.raises(FormatInvalid) as caught:
         disk.LoaderHeader.decode(slot)
-    assert caught.value.message == f"stage record at 0x40: {problem}"
+    assert caught.value.message == f"stage record at 0x44: {problem}"
 
 
 @given(st.binary(max_size=400))

@@ -13,6 +13,7 @@ import xxhash
 
 from bootslang.boot.disk import FLAG_VERBOSE, LOADER_MAGIC, LOADER_SLOT_BYTES, LoaderHeader, StageRecord
 from bootslang.boot.layout import BOOT_SECTOR, STAGE2, STAGE3
+from bootslang.image.loader import pack_stage
 from bootslang.slang.memory import size_of
 from support.linked import linked
 
@@ -106,16 +107,18 @@ class Disk:
         for index, (name, image) in enumerate((("survey", survey), ("lift64", self.lift), ("lift32", self.lift))):
             if name != "survey" and name not in self.records:
                 continue
-            slot[at : at + len(image.data)] = image.data
+            packed = pack_stage(image.data)
+            slot[at : at + len(packed)] = packed
             header.stages[index] = StageRecord(
                 offset=at,
+                packed=len(packed),
                 size=len(image.data),
                 address=image.base,
                 memory=image.memory_bytes,
-                checksum=xxhash.xxh64(image.data).intdigest(),
+                checksum=xxhash.xxh64(packed).intdigest(),
             )
             self.places[name] = at
-            at += -(-len(image.data) // ALIGNMENT) * ALIGNMENT
+            at += -(-len(packed) // ALIGNMENT) * ALIGNMENT
         stage = sealed(bytes(header) + stage2.data[size_of(LoaderHeader) :])
         slot[: len(stage)] = stage
         return bytes(slot)

@@ -46,14 +46,16 @@ MAX_BLOBS: Final = 48
 class StageRecord(Struct):
     offset: u32
     """From the start of the loader slot; a multiple of ALIGNMENT."""
+    packed: u32
+    """Exact, in bytes, as it lies here: an LZ4 block; 0 if the stage is not on this disk."""
     size: u32
-    """Exact, in bytes; 0 if the stage is not on this disk."""
+    """Exact, in bytes, unpacked."""
     address: u32
     """Where it is linked to run."""
     memory: u32
     """What it takes there in all, with what has no bytes on the disk (.bss)."""
     checksum: u64
-    """XXH64 of its bytes."""
+    """XXH64 of its packed bytes."""
 
 
 class LoaderHeader(Struct):
@@ -75,7 +77,7 @@ class LoaderHeader(Struct):
     reserved: u16
     partition_bytes: u64
     stages: array[StageRecord] = length(STAGES)
-    spare: array[u8] = length(16)
+    spare: array[u8] = length(4)
 
 
 ENTRY: Final = 128

@@ -87,7 +87,7 @@ class Layout:
         return {name: value for name, value in values if isinstance(value, int)}
 
 
-STAGE_LAYOUT: Final = Layout(offset="I", size="I", address="I", memory="I", checksum="Q")
+STAGE_LAYOUT: Final = Layout(offset="I", packed="I", size="I", address="I", memory="I", checksum="Q")
 LOADER_LAYOUT: Final = Layout(
     magic="Q",
     sum="I",
@@ -101,7 +101,7 @@ LOADER_LAYOUT: Final = Layout(
     reserved="H",
     partition_bytes="Q",
     stages=f"{STAGES * STAGE_LAYOUT.size}s",
-    spare="16s",
+    spare="4s",
 )
 CHUNK_LAYOUT: Final = Layout(offset="Q", packed="I", unpacked="I", checksum="Q", codec="H", reserved="H", reserved2="I")
 BLOB_LAYOUT: Final = Layout(
@@ -165,13 +165,16 @@ class StageRecord:
     """Where a stage lies in its loader slot, and where it runs; all zero for a stage that this disk does without."""
 
     offset: int = 0
+    packed: int = 0
+    """As it lies there, an LZ4 block."""
     size: int = 0
     address: int = 0
     memory: int = 0
     checksum: int = 0
+    """XXH64 of the packed bytes."""
 
     def encode(self) -> bytes:
-        """Its 24 bytes."""
+        """Its 28 bytes."""
         return STAGE_LAYOUT.pack(**vars(self))
 
 
@@ -247,11 +250,11 @@ class LoaderHeader:
 def _stage_record(slot: bytes, place: int, stage2_size: int) -> StageRecord:
     values = STAGE_LAYOUT.unpack(slot[place : place + STAGE_LAYOUT.size])
     record = StageRecord(**values)
-    if record.size:
+    if record.packed:
         check = _Checker(f"stage record at {place:#x}", STAGE_LAYOUT, values)
         check.that("offset", record.offset % ALIGNMENT == 0, "is not aligned")
         check.that("offset", record.offset >= stage2_size, "lies in stage 2")
-        check.that("size", record.offset + record.size <= LOADER_SLOT_BYTES, "leads beyond the loader slot")
+        check.that("packed", record.offset + record.packed <= LOADER_SLOT_BYTES, "leads beyond the loader slot")
         check.that("memory", record.memory >= record.size, "is less than the size")
     return record
 

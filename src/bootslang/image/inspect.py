@@ -204,9 +204,9 @@ def _slot(boot: Region, index: int) -> SlotNode:
         return SlotNode("AB"[index], offset, problem)
     stages = [StageNode("stage 2", 0, header.size, STAGE2, header.size, header.sum)]
     stages += [
-        StageNode(name, record.offset, record.size, record.address, record.memory, record.checksum)
+        StageNode(name, record.offset, record.packed, record.address, record.memory, record.checksum)
         for name, record in zip(disk.STAGE_NAMES, header.stages, strict=True)
-        if record.size
+        if record.packed
     ]
     return SlotNode(
         name="AB"[index],

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import lz4.block
+
 from bootslang.errors import FormatInvalid, ImageInvalid, UsageError
 from bootslang.image import format as disk
 from bootslang.image.medium import Medium
@@ -23,6 +25,8 @@ It is a constant so that a boot sector of yesterday still reads the whole of tod
 slots and that of sector 0 the power may go.
 """
 OPTIONS_SYMBOL: Final = "bootslang.boot.bios.boot_sector.options"
+LZ4_LEVEL: Final = 12
+"""The library's best."""
 OPTIONS: Final = struct.Struct("<IIH")
 """BootSectorOptions: logical_lba, slot_sectors, stage2_sectors."""
 
@@ -62,9 +66,17 @@ class StageSize:
     name: str
     size: int
     limit: int
+    packed: int | None = None
+    """What it takes on the disk, if that is less."""
+
+    @property
+    def on_disk(self) -> int:
+        """What it takes on the disk."""
+        return self.size if self.packed is None else self.packed
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.size} of {self.limit} bytes"
+        text = f"{self.name}: {self.size} of {self.limit} bytes"
+        return text if self.packed is None else f"{text}, {self.packed} packed"
 
 
 @dataclass(frozen=True)
@@ -126,11 +138,13 @@ def _slot(stages: Stages, options: LoaderOptions) -> tuple[bytes, list[StageSize
         if stage is None:
             records.append(disk.StageRecord())
             continue
-        checksum = disk.xxh64(stage.data)
-        records.append(disk.StageRecord(cursor, len(stage.data), stage.base, stage.memory_bytes, checksum))
-        bodies.append(stage.data.ljust(disk.aligned(len(stage.data)), b"\0"))
+        packed = pack_stage(stage.data)
+        records.append(
+            disk.StageRecord(cursor, len(packed), len(stage.data), stage.base, stage.memory_bytes, disk.xxh64(packed))
+        )
+        bodies.append(packed.ljust(disk.aligned(len(packed)), b"\0"))
         cursor += len(bodies[-1])
-        sizes.append(StageSize(name, len(stage.data), room))
+        sizes.append(StageSize(name, len(stage.data), room, len(packed)))
     if cursor > disk.LOADER_SLOT_BYTES:
         raise ImageInvalid(f"Stages 2 to 4 have {cursor} bytes; a loader slot has {disk.LOADER_SLOT_BYTES}.")
     header = disk.LoaderHeader(
@@ -143,6 +157,11 @@ def _slot(stages: Stages, options: LoaderOptions) -> tuple[bytes, list[StageSize
     )
     sealed = header.seal(stage2).ljust(disk.aligned(size), b"\0")
     return (sealed + b"".join(bodies)).ljust(disk.LOADER_SLOT_BYTES, b"\0"), sizes
+
+
+def pack_stage(data: bytes) -> bytes:
+    """A stage as it lies on the disk: an LZ4 block, which stage 2 unpacks."""
+    return bytes(lz4.block.compress(data, mode="high_compression", compression=LZ4_LEVEL, store_size=False))
 
 
 def read_slot(boot: Medium, index: int) -> bytes:
@@ -159,7 +178,7 @@ def check_slot(slot: bytes) -> disk.LoaderHeader:
     """
     header = disk.LoaderHeader.decode(slot)
     for name, record in zip(disk.STAGE_NAMES, header.stages, strict=True):
-        if disk.xxh64(slot[record.offset : record.offset + record.size]) != record.checksum and record.size:
+        if disk.xxh64(slot[record.offset : record.offset + record.packed]) != record.checksum and record.packed:
             raise FormatInvalid(f"{name} at {record.offset:#x} of the loader slot: its checksum is wrong")
     return header
 

@@ -152,8 +152,8 @@ def _loader(boot: Medium) -> bytes:
         except FormatInvalid:
             continue
         for name, record in zip(disk.STAGE_NAMES, header.stages, strict=True):
-            part = slice(record.offset, record.offset + record.size)
-            if record.size and record.checksum not in {disk.xxh64(slot[part]), disk.xxh64(other[part])}:
+            part = slice(record.offset, record.offset + record.packed)
+            if record.packed and record.checksum not in {disk.xxh64(slot[part]), disk.xxh64(other[part])}:
                 raise FormatInvalid(f"{name} is damaged in both loader slots")
         return slot
     raise FormatInvalid("neither loader slot holds a stage 2")

@@ -42,7 +42,7 @@ class Computer(FakeBios):
 def header_with(*indices: int) -> LoaderHeader:
     header = LoaderHeader.zeroed()
     for index in indices:
-        header.stages[index].size = 1
+        header.stages[index].packed = 1
     return header
 
 

@@ -1,7 +1,7 @@
 """Stages 3 and 4: which of the two stage 4 fits the machine, and bringing them into memory, whole.
 
 Stage 2 calls it, in 32-bit protected mode, once the drive is open. What is damaged in one loader slot comes from the
-other.
+other. They lie packed; the bounce buffer, which nobody else needs yet, holds what is to be unpacked.
 """
 
 from bootslang.boot.bios.cpu import has_long_mode
@@ -15,7 +15,9 @@ from bootslang.boot.disk import (
     STAGE_SURVEY,
     LoaderHeader,
 )
+from bootslang.boot.layout import BOUNCE, BOUNCE_END
 from bootslang.boot.lib import console
+from bootslang.boot.lib.lz4 import unpack_lz4
 from bootslang.boot.lib.xxh64 import xxh64
 from bootslang.slang import BootError, compile_for, fn, span, u8, u32, u64, usize
 
@@ -27,9 +29,9 @@ def choose_lift(header: LoaderHeader, context: BootContext) -> usize:
     """Take the 64-bit stage 4 where the processor and the disk have it, else the 32-bit one."""
     if has_long_mode():
         context.flags |= FLAG_LONG_MODE
-        if header.stages[STAGE_LIFT64].size != 0:
+        if header.stages[STAGE_LIFT64].packed != 0:
             return STAGE_LIFT64
-    if header.stages[STAGE_LIFT32].size == 0:
+    if header.stages[STAGE_LIFT32].packed == 0:
         raise BootError("this processor has no long mode, and this disk carries no 32-bit stage 4")
     return STAGE_LIFT32
 
@@ -39,17 +41,20 @@ def load_stage(header: LoaderHeader, index: usize, partition_lba: u32, start: u3
     """Read a stage to [start, end) from the first slot that has it whole, and clear its .bss."""
     record = header.stages[index]
     number = 3 if index == STAGE_SURVEY else 4
-    fits = 0 < record.size <= record.memory <= end - start and record.offset < LOADER_SLOT_BYTES
-    if record.address != start or not fits or record.offset % drive.sector_size != 0:
+    fits = 0 < record.size <= record.memory <= end - start and 0 < record.packed <= BOUNCE_END - BOUNCE
+    lies = record.offset < LOADER_SLOT_BYTES and record.offset % drive.sector_size == 0
+    if record.address != start or not fits or not lies:
         raise BootError(
             f"stage {number}: {record.size} bytes for {record.address:#x} cannot be: the disk needs a new build"
         )
-    sectors = (record.size + drive.sector_size - 1) // drive.sector_size
+    sectors = (record.packed + drive.sector_size - 1) // drive.sector_size
     error: u8 = 0
     for slot in range(LOADER_SLOTS):
         lba = u64(partition_lba) + (u32(slot) * LOADER_SLOT_BYTES + record.offset) // drive.sector_size
-        error = try_sectors(lba, sectors, start)
-        if error == 0 and xxh64(span[u8](start, record.size)) == record.checksum:
+        error = try_sectors(lba, sectors, BOUNCE)
+        packed = span[u8](BOUNCE, record.packed)
+        if error == 0 and xxh64(packed) == record.checksum:
+            unpack_lz4(packed, span[u8](start, record.size))
             span[u8](start + record.size, record.memory - record.size).fill(0)
             if console.verbose:
                 print(f"stage 2: stage {number}, {record.size} bytes, from slot {slot}")
