@@ -98,13 +98,19 @@ def finish(kernel: Kernel) -> None:
 
 
 @fn
+def start_of(kernel: Kernel) -> u64:
+    """The lowest physical address that the kernel's own bytes take."""
+    if kernel.kind == KERNEL_ELF:
+        return kernel.elf.low + kernel.elf.shift
+    return kernel.image.load
+
+
+@fn
 def entry_of(kernel: Kernel) -> u64:
     """The physical address of the kernel's first instruction."""
     if kernel.kind == KERNEL_ELF:
         return kernel.elf.entry + kernel.elf.shift
-    if kernel.image.has_entry_64:
-        return kernel.image.load + bzimage.ENTRY_64
-    return kernel.image.load
+    return kernel.image.load + (bzimage.ENTRY_64 if kernel.image.has_entry_64 else 0)
 
 
 @fn

@@ -75,6 +75,9 @@ def main(context_address: usize) -> NoReturn:
     page = make_zero_page(context)
     zero_page.set_initrd(page, initrd_place, initrd_size)
     zero_page.set_command_line(page, line_place)
+    if console.verbose:
+        print(f"kernel for {kernel.start_of(payload):#x}, {initrd_size} bytes of initrd for {initrd_place:#x}")
+        print(f"zero page at {address(page):#x}, command line at {line_place:#x}")
 
     load_kernel(context)
     load_initrds(manifest, initrd_place, context)
@@ -273,7 +276,7 @@ def hand_over(page: ZeroPage, context: BootContext) -> NoReturn:
     stamp(context, STAMP_KERNEL)
     if console.verbose:
         print(f"{reader.source.calls} transfers from the disk")
-        for index in range(1, STAMP_KERNEL + 1):
-            print(f"time stamp {index}: {context.stamps[index]}")
-        print(f"entering the kernel at {entry:#x}, zero page at {address(page):#x}")
+        for stage in range(2, STAMP_KERNEL):
+            print(f"stage {stage} began at {context.stamps[stage]}, by the time stamp counter")
+        print(f"entering the kernel at {entry:#x} at {context.stamps[STAMP_KERNEL]}")
     handover.enter(entry, address(page), kernel.is_entered_in_long_mode(payload))
