@@ -5,14 +5,16 @@ builds images does not wait for what runs machines.
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
     from bootslang.image import BuildReport, Image, inspect, verify
+    from bootslang.inspection import identify
     from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
     from bootslang.kernel import Kernel
+
+    __version__: str
 
 __all__ = [
     "BuildReport",
@@ -43,17 +45,25 @@ _HOMES = {
     "Outcome": "bootslang.emulator",
     "busybox_initramfs": "bootslang.initramfs",
     "directory_initramfs": "bootslang.initramfs",
+    "identify": "bootslang.inspection",
     "inspect": "bootslang.image",
     "verify": "bootslang.image",
 }
 
-try:
-    __version__ = version("bootslang")
-except PackageNotFoundError:  # A checkout that is not installed.
-    __version__ = "0"
-
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module 'bootslang' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def _version() -> str:
+    """The installed version. Looking it up takes longer than all else here, so it waits until somebody asks."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("bootslang")
+    except PackageNotFoundError:  # A checkout that is not installed.
+        return "0"

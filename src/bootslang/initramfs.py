@@ -15,6 +15,7 @@ format; several such archives one behind the other make one file system, in whic
 import gzip
 import lzma
 import os
+import shutil
 import stat
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, Literal
 
-from bootslang.errors import InitramfsInvalid
+from bootslang.errors import InitramfsInvalid, ToolMissing
 
 PATH_BYTES_MAX = 4095
 """Linux's PATH_MAX less the NUL; it skips longer names and link targets without a word."""
@@ -260,6 +261,24 @@ def busybox_initramfs(
     if commands:
         archive.add_file("etc/start", f"#!/bin/sh\n{commands}\n".encode(), 0o755)
     return archive
+
+
+def find_busybox() -> Path:
+    """Return the busybox of this host, if it can be the one program of a machine.
+
+    Raises:
+        ToolMissing: There is none, or it is none for x86, or needs libraries.
+
+    """
+    hint = "Install a static one (Debian: apt install busybox-static), or say where one is."
+    found = shutil.which("busybox")
+    if found is None:
+        raise ToolMissing("busybox is not installed.", hint=hint)
+    try:
+        _check_program(Path(found))
+    except InitramfsInvalid as error:
+        raise ToolMissing(error.message, hint=hint) from None
+    return Path(found)
 
 
 def module_bytes(module: Path) -> bytes:

@@ -77,10 +77,16 @@ class Outcome:
 
         CheckFailed: the guest failed, or ended without the text; GuestTimeout; GuestCrashed.
         """
+        if error := self.error():
+            raise error
+        return self
+
+    def error(self, *, tail: bool = True) -> BootslangError | None:
+        """What `check` raises, or None if all is well; `tail` adds the console's last lines."""
         kinds: dict[int, type[BootslangError]] = {1: CheckFailed, 5: GuestTimeout, 6: GuestCrashed}
         if self.ok:
-            return self
-        raise kinds[self.exit_code](self.describe(), hint=self.tail())
+            return None
+        return kinds[self.exit_code](self.describe(), hint=self.tail() if tail else "")
 
     def tail(self) -> str:
         """The last lines of the console, as an appendix to a message."""

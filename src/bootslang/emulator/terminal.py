@@ -8,7 +8,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from bootslang.emulator.guest import Guest
@@ -58,9 +58,19 @@ def write_console(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def interact(machine: Machine, *, expect: str | None = None, timeout: float | None = None) -> Outcome:
-    """Run a machine with its console on the terminal, until it ends, or is ended, or `expect` or `timeout` decides."""
+def interact(
+    machine: Machine,
+    *,
+    expect: str | None = None,
+    timeout: float | None = None,
+    started: Callable[[Guest], None] = lambda _guest: None,
+) -> Outcome:
+    """Run a machine with its console on the terminal, until it ends, or is ended, or `expect` or `timeout` decides.
+
+    `started` is called once it runs, or, where it has a stub for gdb, waits at its reset vector.
+    """
     with machine.start(tap=write_console) as guest:
+        started(guest)
         if not has_terminal():
             return guest.watch(expect=expect, timeout=timeout)
         with _raw_terminal():

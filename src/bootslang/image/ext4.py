@@ -122,13 +122,13 @@ def make_file_system(image: Path, offset: int, size: int, tree: Tree, uuid: UUID
             "E2FSPROGS_FAKE_TIME": str(epoch),  # mke2fs before 1.47.1 knows only this
         }
         options = f"offset={offset},hash_seed={uuid},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=0,nodiscard"
-        command = [_tool("mke2fs"), "-q", "-F", "-t", "ext4", "-m", "0", "-U", str(uuid), "-E", options]
+        command = [find_tool("mke2fs"), "-q", "-F", "-t", "ext4", "-m", "0", "-U", str(uuid), "-E", options]
         command += ["-N", str(max(len(tree.entries) + 1024, size // 16384)), "-d", str(tree.root)]
         made = _run([*command, str(link), f"{size // 1024}k"], environment)
         if made.returncode:
             raise _failed(made, tree, size)
         evened = _run(
-            [_tool("debugfs"), "-w", "-f", "-", f"{link}?offset={offset}"], environment, _even_out(tree, epoch)
+            [find_tool("debugfs"), "-w", "-f", "-", f"{link}?offset={offset}"], environment, _even_out(tree, epoch)
         )
         complaints = [line for line in evened.stderr.splitlines() if not line.startswith("debugfs ")]
         if evened.returncode or complaints:
@@ -164,8 +164,13 @@ def _even_out(tree: Tree, epoch: int) -> str:
     return "\n".join([*lines, "quit", ""])
 
 
-def _tool(name: str) -> str:
-    """Administrators' tools are often not on a user's PATH."""
+def find_tool(name: str) -> str:
+    """The path of `mke2fs` or `debugfs`. Administrators' tools are often not on a user's PATH.
+
+    Raises:
+        ToolMissing: If it is not installed.
+
+    """
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin", "/usr/local/sbin"])
     found = shutil.which(name, path=path)
     if found is None:

@@ -1,0 +1,91 @@
+"""gdb on a machine that `Machine(gdb=True)` started: which files have the loader's symbols, and how gdb is called.
+
+Each stage is a flat image on the disk; beside it the linker makes an ELF file of the same bytes at the same addresses,
+with line numbers that lead to the Python source. These are written to the user's cache, named by their contents.
+
+Stage 4 is there twice, for 64-bit and for 32-bit CPUs, at the same addresses: a session loads the one that will run.
+"""
+
+import os
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from xxhash import xxh3_64_hexdigest
+
+from bootslang.errors import InputInvalid
+from bootslang.image import inspect
+from bootslang.rocket import stages
+from bootslang.slang.cache import default_directory
+
+CPUS_WITHOUT_LONG_MODE: Final = frozenset(
+    {"486", "athlon", "coreduo", "kvm32", "n270", "pentium", "pentium2", "pentium3", "qemu32"}
+)
+"""Of QEMU's models."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What gdb is told."""
+
+    symbols: tuple[Path, ...]
+    """ELF files, one a stage, in the order in which they run."""
+    sources: Path
+    """The folder that the file names in them start from."""
+    port: int
+
+    def arguments(self) -> list[str]:
+        """The command line of gdb."""
+        commands = [
+            "set architecture i386:x86-64",  # what QEMU's stub speaks, whatever mode the CPU is in
+            f"directory {self.sources}",
+            *(f"add-symbol-file {path}" for path in self.symbols),
+            f"target remote 127.0.0.1:{self.port}",
+        ]
+        return ["gdb", "-q", "-iex", "set confirm off", *(word for line in commands for word in ("-ex", line))]
+
+    def command(self) -> str:
+        """The same as one line for a shell."""
+        return shlex.join(self.arguments())
+
+
+def session_for(disk: str | os.PathLike[str], port: int, *, cpu: str | None = None) -> Session:
+    """A session for a machine that starts this disk, on a CPU model of QEMU's: with the codecs that its loader has."""
+    boot = inspect(disk).boot
+    chunks = [chunk for manifest in boot.manifests for blob in manifest.blobs for chunk in blob.chunks] if boot else []
+    model = (cpu or "").split(",")[0]
+    return session(port, codecs={chunk.codec for chunk in chunks}, long_mode=model not in CPUS_WITHOUT_LONG_MODE)
+
+
+def session(port: int, *, codecs: Iterable[str] = (), long_mode: bool = True) -> Session:
+    """A session with the symbols of all stages of a disk that uses `codecs`.
+
+    `long_mode`: whether the machine's CPU has it, so that the 64-bit stage 4 will run.
+    """
+    linked = stages(codecs=codecs)
+    chosen = (linked.stage1, linked.stage2, linked.stage3, linked.lift64 if long_mode else linked.lift32)
+    folder = default_directory() / "symbols"
+    try:
+        return Session(
+            symbols=tuple(_write(folder, image.name, image.elf) for image in chosen),
+            sources=Path(__file__).parent.parent,
+            port=port,
+        )
+    except OSError as error:
+        raise InputInvalid(
+            f"The symbols cannot be written to {folder}: {error.strerror}.",
+            hint="Set BOOTSLANG_CACHE to a directory that is yours.",
+        ) from error
+
+
+def _write(folder: Path, name: str, elf: bytes) -> Path:
+    """Put a stage's ELF file where it stays while a gdb may read it: another version of it gets another name."""
+    path = folder / f"{name}-{xxh3_64_hexdigest(elf)}.elf"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_bytes(elf)
+        beside.replace(path)
+    return path
