@@ -4,6 +4,7 @@ One table of marks at fixed offsets; compressed files are opened far enough to l
 """
 
 import bz2
+import codecs
 import lzma
 import struct
 import zlib
@@ -24,6 +25,10 @@ HEAD_BYTES = 0x10_0000
 """How much of a file is looked at; one block of bzip2 fits."""
 _INNER_BYTES = 0x1_1000
 """How much of a compressed file's contents: past btrfs' mark at 0x10040."""
+_TEXT_BYTES = 4096
+"""How much of a file has to look like text to be called that."""
+_DICTIONARY_BYTES_MAX = 0x1000_0000
+"""Four times what `xz -9` uses; a damaged header may ask for 4 GiB."""
 
 _MACHINES = {
     2: "SPARC",
@@ -56,8 +61,12 @@ def not_a_kernel(file: FileBytes) -> KernelInvalid:
     return KernelInvalid(f"{file.name} is no kernel that can be booted: it is {identity.what}.", hint=identity.hint)
 
 
-def identify(head: bytes) -> Identity:
-    """Name a file by its first bytes, `HEAD_BYTES` of them if it has so many."""
+def identify(head: bytes, *, packed: bool = False) -> Identity:
+    """Name a file by its first bytes, `HEAD_BYTES` of them if it has so many.
+
+    `packed`: these bytes come out of a compressed file. What is compressed in there is not opened in turn: there are
+    files that unpack to themselves.
+    """
     if not head:
         return Identity("an empty file")
     for at, mark, identity in _MARKS:
@@ -65,7 +74,7 @@ def identify(head: bytes) -> Identity:
             return identity(head) if callable(identity) else identity
     for mark, name, unpack in _COMPRESSED:
         if head.startswith(mark):
-            return _compressed(head, name, unpack)
+            return _compressed(head, name, None if packed else unpack)
     return _unmarked(head)
 
 
@@ -118,7 +127,7 @@ def _unmarked(head: bytes) -> Identity:
         return Identity(f"nothing but zeros, at least in its first {len(head):,} bytes")
     if head.startswith(b"#!"):
         return Identity("a script")
-    text = head[:4096]
+    text = head[:_TEXT_BYTES]
     if not any(byte < 32 and byte not in b"\t\n\f\r\x1b" for byte in text) and _is_utf8(text):
         return Identity("a text file")
     return Identity(f"data of no known kind, beginning with {head[:8].hex(' ')}")
@@ -127,7 +136,7 @@ def _unmarked(head: bytes) -> Identity:
 def _is_utf8(text: bytes) -> bool:
     """Whether this is the beginning of UTF-8 text; a character may be cut at the end."""
     try:
-        text[:-3].decode() if len(text) == 4096 else text.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(text, final=len(text) < _TEXT_BYTES)
     except UnicodeDecodeError:
         return False
     return True
@@ -143,7 +152,7 @@ def _compressed(head: bytes, name: str, unpack: Callable[[bytes], bytes] | None)
         return Identity(f"a file compressed with {name}", _UNPACK)
     if inner.startswith(b"\x7fELF") and len(inner) >= 20 and inner[5] == 1 and inner[16] == 2 and inner[18] in (3, 62):
         return Identity(f"a {name}-compressed ELF file, perhaps a vmlinux", _UNPACK)
-    contents = identify(inner)
+    contents = identify(inner, packed=True)
     if contents.what.startswith("an initramfs"):
         return Identity(f"an initramfs (cpio, {name})", _INITRAMFS)
     return Identity(f"a {name}-compressed file that holds {contents.what}", contents.hint)
@@ -158,7 +167,7 @@ def _bunzip2(head: bytes) -> bytes:
 
 
 def _unxz(head: bytes) -> bytes:
-    return lzma.LZMADecompressor().decompress(head, _INNER_BYTES)
+    return lzma.LZMADecompressor(memlimit=_DICTIONARY_BYTES_MAX).decompress(head, _INNER_BYTES)
 
 
 def _unzstd(head: bytes) -> bytes:

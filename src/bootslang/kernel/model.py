@@ -3,6 +3,7 @@
 The readers in `elf` and `bzimage` make these; nothing here looks into a file's format.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -25,8 +26,9 @@ LOW_MEMORY_END = 0x10_0000
 ADDRESS_BITS_MAX = 52
 """No x86 CPU has more physical address bits (Intel SDM volume 3, 4.1.4)."""
 
-_BANNER = b"Linux version "
 _BANNER_BYTES_MAX = 512
+_BANNER = re.compile(rb"Linux version (\d[^\0\n]{1,%d})[\0\n]" % _BANNER_BYTES_MAX)
+"""The format string `Linux version %s` stands in some kernels too; the banner has a number, and an end."""
 
 
 class KernelKind(StrEnum):
@@ -210,12 +212,9 @@ class Kernel:
         before = b""
         for piece in self.pieces():
             text = before + piece
-            start = text.find(_BANNER)
-            # The format string `Linux version %s` stands in some kernels too; the banner has a number.
-            while start >= 0 and not text[start + len(_BANNER) : start + len(_BANNER) + 1].isdigit():
-                start = text.find(_BANNER, start + 1)
-            if start >= 0:
-                return _line(text[start + len(_BANNER) : start + _BANNER_BYTES_MAX])
+            found = _BANNER.search(text)
+            if found:
+                return found[1].decode("utf-8", "replace").strip()
             before = text[-_BANNER_BYTES_MAX:]
         return ""
 
@@ -244,7 +243,3 @@ class Kernel:
             major, minor = divmod(self.setup.protocol, 0x100)
             description["setup"] = {**asdict(self.setup), "protocol": f"{major}.{minor:02}"}
         return description
-
-
-def _line(text: bytes) -> str:
-    return text.split(b"\0")[0].split(b"\n")[0].decode("utf-8", "replace").strip()
