@@ -108,6 +108,13 @@ def test_a_started_machine_can_be_talked_to(tmp_path: Path) -> None:
             guest.execute("query-status")
 
 
+def test_a_shell_can_be_asked(tmp_path: Path) -> None:
+    code = say("# ") + ECHO_A_KEY + ECHO_A_KEY + say("yes\r\nand no\r\n# ") + HANG
+    with machine(tmp_path, code).start() as guest:
+        guest.expect("# ", timeout=LIMIT_SECONDS)
+        assert guest.ask("?", timeout=LIMIT_SECONDS) == "yes\nand no\n"
+
+
 def test_what_does_not_come_is_a_timeout(tmp_path: Path) -> None:
     with machine(tmp_path, say("one\r\n") + HANG).start() as guest:
         guest.expect("one", timeout=LIMIT_SECONDS)
@@ -186,7 +193,9 @@ def test_qemu_dies_with_us_however_we_die(tmp_path: Path) -> None:
         """
     )
     path = boot_disk(tmp_path, say("up\r\n") + HANG)
-    with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as parent:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
         qemu = int(parent.stdout.readline())
         assert lives(qemu)

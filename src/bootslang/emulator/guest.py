@@ -101,6 +101,17 @@ class Guest:
             raise GuestTimeout(f"{wanted!r} did not come within {timeout:g} seconds", hint=outcome.tail())
         raise GuestCrashed(outcome.describe(), hint=outcome.tail())
 
+    def ask(self, command: str, *, prompt: Pattern = "# ", timeout: float = 60.0) -> str:
+        """Type a line at a shell and return what it prints until its next prompt, without the echo of the line.
+
+        The shell's first prompt has to be `expect`ed before. Fails as `expect` does.
+        """
+        start = self._cursor
+        self.send(f"{command}\n")
+        found = self.expect(prompt, timeout=timeout)
+        _echo, _, answer = found.string[start : found.start()].replace("\r\n", "\n").partition("\n")
+        return answer
+
     def watch(
         self,
         *,
