@@ -7,6 +7,7 @@ import importlib
 import platform
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Any, cast
 
 from bootslang.slang import function as functions
@@ -19,7 +20,27 @@ from bootslang.slang.emit.host import CALLBACKS, thunk_name
 from bootslang.slang.source import definition_of
 
 HOST = "host"
+MOST_WORDS = 64
+"""The most words that arguments or results take."""
 ATTEMPT = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A module's variable that is a number: CPython and native code each have it in their own way."""
+
+    namespace: dict[str, Any]
+    name: str
+    view: memoryview
+    cell: types.Cell
+
+    def give(self) -> None:
+        """Let native code see what CPython has."""
+        memory.store(self.view, self.cell, self.namespace[self.name], {})
+
+    def take(self) -> None:
+        """Let CPython see what native code has."""
+        self.namespace[self.name] = memory.load(self.view, self.cell, {})
 
 
 class Engine:
@@ -45,6 +66,7 @@ class Engine:
         self.thunks: dict[str, int] = {}
         self.attempt: Any = None
         self.signatures: dict[str, tuple[list[types.Type], types.Type]] = {}
+        self.numbers: dict[str, Number] = {}
         llvm.add_symbol("slang.host.callbacks", ctypes.addressof(self.table))
         llvm.add_symbol("slang.host.failed", ctypes.addressof(self.failed))
         self.install_callbacks()
@@ -128,8 +150,10 @@ class Engine:
         elif isinstance(value, words.array):
             view = memory.bytes_of(value)
         else:
+            home, _, name = symbol.rpartition(".")
             view = memoryview(bytearray(8))
-            memory.store(view[: types.size_of(kind, 8)], types.Cell(kind), value, {})
+            namespace, place = vars(sys.modules[home]), view[: types.size_of(kind, 8)]
+            self.numbers[symbol] = Number(namespace, name, place, types.Cell(kind))
         self.storage[symbol] = view
         self.initial[symbol] = bytes(view)
         self.llvm.add_symbol(symbol, memory.address_of(view))
@@ -157,15 +181,19 @@ class Engine:
         flat: list[int] = []
         for value, kind in zip(given, kinds, strict=True):
             flat += self.lower(value, kind, keep)
-        area = (ctypes.c_uint64 * max(16, len(flat)))(*flat)
+        area = (ctypes.c_uint64 * max(MOST_WORDS, len(flat)))(*flat)
         self.failed.value, self.failure = 0, None
         frame = memory.view_of(runtime.state).address
+        for number in self.numbers.values():
+            number.give()
         ended = self.attempt(thunk, ctypes.addressof(area), frame)
+        for number in self.numbers.values():
+            number.take()
         self.raise_failure()
         if ended == runtime.RAISED:
             text = bytes(runtime.state.message)[: runtime.state.used]
             raise words.BootError(text.decode(errors="replace"))
-        return self.lift(area, result)
+        return self.lift(list(area), result, tuple(keep))
 
     def raise_failure(self) -> None:
         """Raise what a callback could not raise through native code."""
@@ -202,7 +230,9 @@ class Engine:
                 view = memory.bytes_of(value) if isinstance(value, words.span) else memory.lend(value, 0).memory
                 keep.append(view)
                 return [memory.address_of(view), len(view) // types.size_of(element.type, 8)]
-            case types.StructType():
+            case types.StructType(python):
+                if not isinstance(value, python):
+                    raise TypeError(f"a {kind} is needed, this is {type(value).__name__}")
                 view = memory.view_of(value).memory
                 keep.append(view)
                 return [memory.address_of(view)]
@@ -211,30 +241,29 @@ class Engine:
             case _:
                 raise TypeError(f"{kind} cannot be passed from Python")
 
-    def lift(self, area: Any, kind: types.Type) -> Any:
-        """Machine words as a Python value."""
+    def lift(self, area: list[int], kind: types.Type, owners: tuple[object, ...]) -> Any:
+        """Machine words as a Python value; takes from `area` what it uses. What it may point into stays alive."""
         match kind:
             case types.NoneKind() | types.NeverType():
                 return None
             case types.TupleType(items):
-                return tuple(self.lift_one(area[index], item) for index, item in enumerate(items))
-            case types.SpanType(element):
-                size = types.size_of(element.type, 8) * area[1]
-                return words.span(memory.memory_at(area[0], size))
-            case _:
-                return self.lift_one(area[0], kind)
-
-    def lift_one(self, word: int, kind: types.Type) -> Any:
-        match kind:
+                return tuple(self.lift(area, item, owners) for item in items)
             case types.IntType():
+                word = area.pop(0)
                 return word - (1 << 64) if kind.signed and word >> 63 else word
             case types.BoolType():
-                return bool(word)
+                return bool(area.pop(0))
+            case types.SpanType(element):
+                start, count = area.pop(0), area.pop(0)
+                view = memory.View(memory.memory_at(start, types.size_of(element.type, 8) * count))
+                view.owners = owners
+                return memory.span_over(view, element)
             case types.StructType(python):
-                view = memory.View(memory.memory_at(word, types.size_of(kind, 8)))
+                view = memory.View(memory.memory_at(area.pop(0), types.size_of(kind, 8)))
+                view.owners = owners
                 return memory.attach(python, view)
             case _:
-                return word
+                return area.pop(0)
 
 
 LOCK = threading.RLock()

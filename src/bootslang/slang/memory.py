@@ -59,6 +59,8 @@ class View:
         self.memory = memory
         self.references: dict[int, object] = {} if references is None else references
         """Objects that pointers inside the bytes stand for, by their number there."""
+        self.owners: tuple[object, ...] = ()
+        """Objects in whose memory the bytes lie."""
 
     @property
     def address(self) -> int:
@@ -128,6 +130,14 @@ def generic_element(value: words.span[Any], pointer_bytes: int) -> types.Cell:
     """The element of an array or a span, as a target sees it."""
     generic = getattr(value, "__orig_class__", None)
     return types.Cell(types.U8) if generic is None else types.cell_of(generic.__args__[0], pointer_bytes)
+
+
+def span_over(view: View, element: types.Cell) -> words.span[Any]:
+    """A span of bytes that are there already."""
+    made: words.span[Any] = words.span.__new__(words.span)
+    made._view = view  # noqa: SLF001 - words and memory are two halves of one thing
+    cast("Any", made).__orig_class__ = cast("Any", words.span)[generic_argument(element)]
+    return made
 
 
 def lend(source: words.Bytes | int, count: int) -> View:

@@ -329,13 +329,6 @@ class CopySpan(Statement):
 
 
 @dataclass
-class FillSpan(Statement):
-    target: Expression
-    value: Expression
-    cell: types.Cell
-
-
-@dataclass
 class If(Statement):
     condition: Expression
     body: list[Statement]
@@ -436,3 +429,39 @@ class Body:
     """The code of a naked function."""
     assembly_location: Location | None = None
     speed: bool = False
+
+
+def is_plain(node: Expression) -> bool:
+    """Whether evaluating an expression twice gives the same and does nothing: names, constants, fields, arithmetic."""
+    match node:
+        case Constant() | LocalValue() | VariableAddress() | TextConstant() | FunctionAddress() | SymbolAddress():
+            return True
+        case Load(place=place):
+            return not place.cell.volatile and is_plain(place.address)
+        case AddressOf(place=place):
+            return is_plain(place.address)
+        case Binary(left=left, right=right):
+            return is_plain(left) and is_plain(right)
+        case Convert(operand=operand) | Negate(operand=operand) | Invert(operand=operand) | Truth(operand=operand):
+            return is_plain(operand)
+        case SpanLength(span=span) | SpanAddress(span=span):
+            return is_plain(span)
+        case CheckedElement(span=span, index=index):
+            return is_plain(span) and is_plain(index)
+        case SpanMake(address=address, count=count):
+            return is_plain(address) and is_plain(count)
+        case _:
+            return False
+
+
+def known_length(span: Expression) -> int | None:
+    """How many elements a span has, where that is known at compile time."""
+    match span:
+        case Slice(length=length):
+            return length
+        case TextConstant(data=data):
+            return len(data)
+        case SpanMake(count=Constant(value=count)):
+            return count
+        case _:
+            return None

@@ -175,7 +175,12 @@ def cell_of(annotation: object, pointer_bytes: int) -> Cell:
         inner, *marks = typing.get_args(annotation)
         cell = cell_of(inner, pointer_bytes)
         names = [mark.name for mark in marks if isinstance(mark, words.Mark)]
-        return Cell(cell.type, cell.volatile or "volatile" in names, cell.big_endian or "be" in names)
+        found = Cell(cell.type, cell.volatile or "volatile" in names, cell.big_endian or "be" in names)
+        if found.big_endian and not isinstance(found.type, IntType):
+            raise TypeProblem(f"{found} is no integer, and has no byte order", "write be[u16], be[u32] or be[u64]")
+        if found.volatile and not isinstance(found.type, (IntType, BoolType)):
+            raise TypeProblem(f"{found} is not accessed at once", "mark its integers volatile")
+        return found
     return Cell(plain_kind(annotation, pointer_bytes))
 
 
@@ -219,7 +224,7 @@ def generic_kind(annotation: object, pointer_bytes: int) -> Type:
         return FunctionType(tuple(kind_of(p, pointer_bytes) for p in parameters), kind_of(result, pointer_bytes))
     if origin in {typing.Union, types.UnionType}:
         raise TypeProblem("a union is no machine type", "use two functions, or a struct with a kind field")
-    if annotation in {words.span, words.ptr, words.array}:
+    if any(annotation is word for word in (words.span, words.ptr, words.array)):
         name = getattr(annotation, "__name__", "span")
         raise TypeProblem(f"{name} needs the type of its elements", f"write {name}[u8]")
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", repr(annotation))
@@ -255,6 +260,20 @@ def layout_of(struct: type[words.Struct], pointer_bytes: int) -> Layout:
 
 @functools.cache
 def placed_fields(struct: Any, pointer_bytes: int) -> Layout:
+    if struct in UNDERWAY:
+        raise TypeProblem(f"{struct.__name__} contains itself", f"refer to it: ptr[{struct.__name__}]")
+    UNDERWAY.append(struct)
+    try:
+        return fields_in_order(struct, pointer_bytes)
+    finally:
+        UNDERWAY.pop()
+
+
+UNDERWAY: list[type[words.Struct]] = []
+"""The structs that are being laid out, each inside of the one before."""
+
+
+def fields_in_order(struct: Any, pointer_bytes: int) -> Layout:
     fields: dict[str, Field] = {}
     position = end = 0
     for base in reversed(struct.__mro__):
@@ -287,10 +306,17 @@ def field_annotations(struct: type[words.Struct]) -> dict[str, object]:
     local = {**namespace, struct.__name__: struct}
     found: dict[str, object] = {}
     for name, annotation in inspect.get_annotations(struct).items():
-        value = eval(annotation, local) if isinstance(annotation, str) else annotation  # noqa: S307 - its own source
+        value = evaluated(name, annotation, local) if isinstance(annotation, str) else annotation
         if typing.get_origin(value) is not typing.ClassVar:
             found[name] = value
     return found
+
+
+def evaluated(name: str, annotation: str, namespace: dict[str, object]) -> object:
+    try:
+        return eval(annotation, namespace)  # noqa: S307 - the user's own source
+    except Exception as error:  # noqa: BLE001 - whatever it raises is a finding
+        raise TypeProblem(f"the type of {name} cannot be evaluated: {error}", "name a type that is imported") from None
 
 
 def field_cell(name: str, annotation: object, specifier: object, pointer_bytes: int) -> Cell:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,7 @@ from bootslang.slang.diagnostics import CompileError, Diagnostic, Location, sour
 from bootslang.slang.emit import RunTime, emit_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 TARGETS = ("real16", "protected32", "long64")
 
@@ -131,7 +132,7 @@ def compile_all(units: Sequence[Unit], *sources: Path) -> list[bytes]:
     try:
         made = backend().compile_all(jobs)
     except BackendError as error:
-        raise in_users_terms(error) from None
+        raise in_users_terms(error, found_in=(ir_of(units[index]) for index in missing)) from None
     for index, item in zip(missing, made, strict=True):
         store.put(names[index], item)
         found[index] = item
@@ -143,7 +144,7 @@ def compile_ir(ir: str, target: str) -> bytes:
     try:
         return backend().compile(ir, target=target)
     except BackendError as error:
-        raise in_users_terms(error) from None
+        raise in_users_terms(error, found_in=[ir]) from None
 
 
 def compile_host(ir: str) -> bytes:
@@ -151,10 +152,11 @@ def compile_host(ir: str) -> bytes:
     return Cache().get_or_compute(key(fingerprint("host"), ir), lambda: compile_ir(ir, "host"))
 
 
-def in_users_terms(error: BackendError) -> Exception:
-    """An error of LLVM's as a diagnostic at the assembly that it is about."""
-    path, _, line = error.site.rpartition(":")
-    if error.kind != "assembly" or not line.isdigit():
+def in_users_terms(error: BackendError, *, found_in: Iterable[str]) -> Exception:
+    """An error of LLVM's as a diagnostic at the assembly that it is about; `found_in` are the modules it may be in."""
+    site = error.site or next((site for ir in found_in if (site := site_of(ir, error.cookie))), "")
+    path, _, line = site.rpartition(":")
+    if error.kind not in {"assembly", "operand"} or not line.isdigit():
         return error
     text = source_line(path, int(line))
     start = max(0, text.find(error.text)) if error.text else len(text) - len(text.lstrip())
@@ -163,6 +165,13 @@ def in_users_terms(error: BackendError) -> Exception:
     location = Location(path, int(line), column, max(end, column + 1))
     hint = "this is what the assembler says; the syntax is Intel's: destination first"
     return CompileError([Diagnostic(location, f"the assembly is refused: {error.message}", hint, text)])
+
+
+def site_of(ir: str, cookie: int | None) -> str:
+    """Where the assembly with that number stands: its lines say so in their comments."""
+    node = re.search(rf"^(!\d+) = !{{i64 {cookie}}}$", ir, re.MULTILINE)
+    call = node and re.search(rf"^.*# (?P<site>[^\n]*?:\d+)\".*!srcloc {node[1]},", ir, re.MULTILINE)
+    return call["site"] if call else ""
 
 
 def source_digest(*roots: Path) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
-from bootslang.slang import tree, types, words
+from bootslang.slang import intrinsics, tree, types, words
 from bootslang.slang.check.expressions import Expressions
 from bootslang.slang.check.scope import Comptime, Problem
 from bootslang.slang.function import Function
@@ -16,6 +17,8 @@ WIDTHS = (types.U64, types.U32, types.U16, types.U8, types.U8)
 REGISTER_TYPES: dict[str, types.IntType] = {
     name: kind for names in REGISTER_NAMES.values() for name, kind in zip(names[-len(WIDTHS) :], WIDTHS, strict=False)
 }
+OTHER_CLOBBERS = {"memory", "flags", "cc"}
+NUMBERED = re.compile(r"r(8|9|1[0-5])[dwb]?")
 FAMILIES = {name: family for family, names in REGISTER_NAMES.items() for name in names}
 
 
@@ -26,6 +29,20 @@ class Assemblies(Expressions):
         """Assembly whose result nobody reads."""
         return self.assemble(node, [])
 
+    def is_asm(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            return False
+        return vars(self.source.module).get(node.func.id) is intrinsics.asm
+
+    def attribute(self, node: ast.Attribute) -> tree.Expression:
+        """`asm("rdtsc").eax`: assembly of which one register is read, at once."""
+        if self.is_asm(node.value):
+            assert isinstance(node.value, ast.Call)
+            whole = self.assemble(node.value, [(node.attr, node)])
+            assert isinstance(whole.type, types.TupleType)
+            return tree.TupleItem(self.location(node), whole.type.items[0], whole, 0)
+        return super().attribute(node)
+
     def assemble(self, node: ast.Call, outputs: list[tuple[str, ast.AST]]) -> tree.Assembly:
         """Assembly of which the named registers are read afterwards."""
         if len(node.args) != 1:
@@ -35,22 +52,35 @@ class Assemblies(Expressions):
         clobbers: list[str] = []
         for keyword in node.keywords:
             if keyword.arg == "clobbers":
-                clobbers = str(self.constant(keyword.value, "the list of clobbers")).split()
+                clobbers = self.clobbers(keyword.value)
             else:
                 self.assembly_input(keyword, inputs)
         for name, place in outputs:
             if name not in REGISTER_TYPES and name not in FLAGS:
                 raise Problem(place, f"{name} is no register", "eax, ax, al, ah, … or the flags carry and zero")
             self.check_width(name, place)
+        taken = {FAMILIES[name] for name in [*inputs, *(name for name, _ in outputs)] if name in FAMILIES}
+        clobbers = [name for name in clobbers if FAMILIES.get(name) not in taken]
         names = list(dict.fromkeys(name for name, _ in outputs))
         kinds = tuple(types.BOOL if name in FLAGS else REGISTER_TYPES[name] for name in names)
         return tree.Assembly(self.location(node.args[0]), types.TupleType(kinds), code, inputs, names, clobbers)
+
+    def clobbers(self, node: ast.expr) -> list[str]:
+        names = str(self.constant(node, "the list of clobbers")).replace(",", " ").split()
+        for name in names:
+            if name not in REGISTER_TYPES and name not in OTHER_CLOBBERS and not NUMBERED.fullmatch(name):
+                raise Problem(node, f"{name} is no register that can be clobbered", '"eax memory", separated by spaces')
+            self.check_width(name, node)
+        return names
 
     def assembly_input(self, keyword: ast.keyword, inputs: dict[str, tree.Expression]) -> None:
         name = keyword.arg or ""
         if name not in REGISTER_TYPES:
             raise Problem(keyword.value, f"{name} is no register that asm can fill", "eax, bx, cl, rsi, …")
         self.check_width(name, keyword.value)
+        for other in inputs:
+            if FAMILIES[other] == FAMILIES[name] and {other[1:], name[1:]} != {"l", "h"}:
+                raise Problem(keyword.value, f"{name} is a part of {other}, or it of {name}", "fill one of them")
         kind = REGISTER_TYPES[name]
         value = self.expression(keyword.value)
         if isinstance(value, Comptime) or not isinstance(value.type, types.PtrType):
@@ -67,7 +97,8 @@ class Assemblies(Expressions):
         return self.coerce(value, kind, node)
 
     def check_width(self, name: str, node: ast.AST) -> None:
-        if name in REGISTER_TYPES and REGISTER_TYPES[name].bits == 64 and self.around.bits != 64:
+        wide = NUMBERED.fullmatch(name) or (name in REGISTER_TYPES and REGISTER_TYPES[name].bits == 64)
+        if wide and self.around.bits != 64:
             raise Problem(node, f"{name} is a register of 64-bit mode", f"this is compiled for {self.around.target}")
 
     def assembly_text(self, node: ast.expr) -> list[str | tree.Variable | Function]:

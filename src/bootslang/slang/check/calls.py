@@ -57,7 +57,7 @@ class Calls(Assemblies):
         special = self.special(value)
         if special is not None:
             return special(node)
-        if value in MACHINE:
+        if isinstance(value, python_types.FunctionType) and value in MACHINE:
             return self.machine_intrinsic(node, value)
         if isinstance(value, type):
             return self.call_type(node, value)
@@ -114,7 +114,28 @@ class Calls(Assemblies):
                 given[name] = self.coerce(self.comptime(defaults[name], node), kind, node)
             elif name not in given:
                 self.wrong_count(node, function, len(rest))
-        return tree.Call(self.location(node), result, function, [given[name] for name, _ in parameters])
+        ordered = [given[name] for name, _ in parameters]
+        made = tree.Call(self.location(node), result, function, ordered)
+        return self.in_written_order(node, given, ordered, made)
+
+    def in_written_order(
+        self, node: ast.Call, given: dict[str, tree.Expression], ordered: list[tree.Expression], made: tree.Expression
+    ) -> tree.Expression:
+        """Evaluate keyword arguments in the order in which they are written, where that could be told apart."""
+        written = list(given.values())
+        if written == ordered or all(tree.is_plain(value) for value in written):
+            return made
+        bindings: list[tuple[tree.Local, tree.Expression]] = []
+        for value in written:
+            local = self.temporary(value.type, node)
+            bindings.append((local, value))
+            self.replace(ordered, value, tree.LocalValue(value.location, local.type, local))
+        return tree.Bind(self.location(node), made.type, bindings, made)
+
+    def replace(self, values: list[tree.Expression], old: tree.Expression, new: tree.Expression) -> None:
+        for index, value in enumerate(values):
+            if value is old:
+                values[index] = new
 
     def defaults(self, function: Function) -> dict[str, object]:
         arguments = definition_of(function)[1].args
@@ -197,13 +218,20 @@ class Calls(Assemblies):
         assert isinstance(base.type, types.SpanType)
         old = base.type.element
         if name == "fill":
+            if not isinstance(old.type, (types.IntType, types.BoolType)):
+                raise Problem(node, f"{old} cannot fill a span", "assign the elements in a loop")
             value = self.value(argument, old.type)
             return tree.Intrinsic(self.location(node), types.NONE, "fill", [base, value])
         cell = self.cell(self.constant(argument, "the type"), argument)
         kind = types.SpanType(cell)
+        self.refuse_empty(cell, argument)
         return tree.SpanCast(
             self.location(node), kind, base, self.size_of(old.type, node), self.size_of(cell.type, node)
         )
+
+    def refuse_empty(self, cell: types.Cell, node: ast.AST) -> None:
+        if self.size_of(cell.type, node) == 0:
+            raise Problem(node, f"{cell} has no bytes", "cast to an element of one byte or more")
 
     def pointer_method(self, node: ast.Call, name: str, base: tree.Expression) -> tree.Expression:
         (argument,) = self.arguments(node, 1, f"ptr.{name}")
@@ -232,6 +260,8 @@ class Calls(Assemblies):
             kind = types.kind_of(value, self.around.pointer_bytes)
         except types.TypeProblem:
             return self.compile_time_call(node, value)
+        if not isinstance(kind, types.IntType):
+            raise Problem(node, f"{kind} cannot be called", "only functions, machine integers and structs can")
         (argument,) = self.arguments(node, 1, str(kind))
         return self.convert(node, kind, self.expression(argument))
 
@@ -260,17 +290,19 @@ class Calls(Assemblies):
             if field is None:
                 raise Problem(keyword.value, f"{kind} has no field {keyword.arg}", f"it has {', '.join(fields)}")
             given[field.name] = self.value(keyword.value, field.cell.type)
-        stores: list[tuple[types.Field, tree.Expression]] = []
         missing = [f.name for f in fields.values() if f.name not in given and not f.has_default]
         if missing:
             raise Problem(
                 node, f"{kind} needs {', '.join(missing)}", f"give every field, or start with {kind}.zeroed()"
             )
-        for field in fields.values():
-            if field.name in given:
-                stores.append((field, given[field.name]))
-            elif field.default not in {None, 0}:
-                stores.append((field, self.coerce(self.comptime(field.default, node), field.cell.type, node)))
+        stores = [(fields[name], value) for name, value in given.items()]
+        stores += [
+            (field, self.coerce(self.comptime(field.default, node), field.cell.type, node))
+            for field in fields.values()
+            if field.name not in given and field.default is not None and field.default != 0
+        ]
+        if all(tree.is_plain(value) for _, value in stores):
+            stores.sort(key=lambda one: one[0].offset)
         return tree.MakeStruct(self.location(node), kind, stores)
 
     def call_generic(self, node: ast.Call, generic: Any) -> tree.Expression:
@@ -379,6 +411,9 @@ class Calls(Assemblies):
 
     def offsetof(self, node: ast.Call) -> tree.Expression:
         struct, name = (self.constant(a, "what offsetof takes") for a in self.arguments(node, 2, "offsetof"))
+        if not isinstance(struct, type) or not issubclass(struct, words.Struct):
+            raise Problem(node, "offsetof takes a struct and a field's name", 'write offsetof(Header, "magic")')
+        self.size_of(types.StructType(struct), node)
         fields = types.layout_of(struct, self.around.pointer_bytes).fields
         if name not in fields:
             raise Problem(node, f"{struct.__name__} has no field {name}", f"it has {', '.join(fields)}")
@@ -426,6 +461,7 @@ class Calls(Assemblies):
         first, second = self.arguments(node, 2, "linked")
         cell = self.cell(self.constant(first, "the element type"), first)
         name = self.constant(second, "the name of the set")
+        self.refuse_empty(cell, first)
         kind = types.SpanType(cell)
         start = tree.SymbolAddress(self.location(node), types.PtrType(cell), f"__start_set_{name}")
         stop = tree.SymbolAddress(self.location(node), types.PtrType(cell), f"__stop_set_{name}")
@@ -458,8 +494,8 @@ class Calls(Assemblies):
         return found
 
     def mark_checked(self, found: tree.Expression) -> None:
-        if isinstance(found, tree.Binary) and found.op in {"+", "-", "*"}:
-            found.checked = True
+        if isinstance(found, tree.Binary):
+            found.checked = found.op in {"+", "-", "*"}
             self.mark_checked(found.left)
             self.mark_checked(found.right)
         elif isinstance(found, tree.Convert):

@@ -189,7 +189,7 @@ class Expressions(Scope):
             raise Problem(
                 right_node, f"{left.type} cannot be shifted by {right.value}", f"0 to {left.type.bits - 1} fit"
             )
-        right = self.runtime(right, right_node, left.type)
+        right = self.runtime(right, right_node, types.U8)
         if not isinstance(right.type, types.IntType) or right.type.signed:
             raise Problem(right_node, f"a shift count is unsigned, this is {right.type}", "write u32(…)")
         return tree.Binary(self.location(node), left.type, op, left, right)
@@ -259,15 +259,29 @@ class Expressions(Scope):
         values = [self.expression(item) for item in operands]
         if all(isinstance(value, Comptime) for value in values):
             return self.fold_chain(node, [value for value in values if isinstance(value, Comptime)])
+        if len(node.ops) == 1:
+            return self.compare(node, node.ops[0], values[0], values[1], operands[1])
+        return self.chain(node, operands, values)
+
+    def chain(self, node: ast.Compare, operands: list[ast.expr], values: list[tree.Expression]) -> tree.Expression:
+        """`a < b < c`: each operand is evaluated once, from left to right, and only as far as needed."""
         bindings: list[tuple[tree.Local, tree.Expression]] = []
-        for position in range(1, len(values) - 1):
-            if not isinstance(values[position], Comptime):
-                local = self.temporary(values[position].type, operands[position])
-                bindings.append((local, values[position]))
-                values[position] = tree.LocalValue(values[position].location, local.type, local)
-        pairs = [self.compare(node, op, values[i], values[i + 1], operands[i + 1]) for i, op in enumerate(node.ops)]
-        whole = pairs[0] if len(pairs) == 1 else tree.Logic(self.location(node), types.BOOL, "and", pairs)
-        return tree.Bind(self.location(node), types.BOOL, bindings, whole) if bindings else whole
+        held: list[tree.Expression] = []
+        pairs: list[tree.Expression] = []
+        for position, value in enumerate(values):
+            if isinstance(value, Comptime):
+                held.append(value)
+            else:
+                local = self.temporary(value.type, operands[position])
+                bindings.append((local, value))
+                held.append(tree.LocalValue(value.location, local.type, local))
+            if position > 0:
+                op = node.ops[position - 1]
+                pair = self.compare(node, op, held[position - 1], held[position], operands[position])
+                pair = self.runtime(pair, node)
+                pairs.append(tree.Bind(self.location(node), types.BOOL, bindings, pair))
+                bindings = []
+        return tree.Logic(self.location(node), types.BOOL, "and", pairs)
 
     def fold_chain(self, node: ast.Compare, values: list[Comptime]) -> tree.Expression:
         for index, op in enumerate(node.ops):
@@ -281,6 +295,8 @@ class Expressions(Scope):
     ) -> tree.Expression:
         if isinstance(operation, (ast.In, ast.NotIn)):
             return self.membership(node, operation, left, right, right_node)
+        if isinstance(left, Comptime) and isinstance(right, Comptime):
+            return self.fold(node, type(operation), left, right)
         op = COMPARISONS.get(type(operation))
         if op is None:
             raise Problem(node, "`is` compares Python objects", "write == or !=")
@@ -297,18 +313,23 @@ class Expressions(Scope):
         """`x in (1, 2, 3)`, with compile-time members: one comparison each."""
         if not isinstance(right, Comptime) or not isinstance(right.value, (tuple, set, frozenset, list, range)):
             raise Problem(right_node, "`in` takes a tuple of constants", "write x in (1, 2, 3), or a loop")
-        members = sorted(right.value) if isinstance(right.value, (set, frozenset)) else list(right.value)
-        if not members:
-            raise Problem(right_node, "nothing is in an empty tuple")
+        if not right.value:
+            raise Problem(right_node, "nothing is in an empty tuple", "name at least one constant")
         local = self.temporary(left.type, node)
         subject = tree.LocalValue(self.location(node), local.type, local)
-        tests: list[tree.Expression] = [
-            tree.Compare(
-                self.location(node), types.BOOL, "==", *self.unify(subject, self.comptime(m, right_node), node)
-            )
-            for m in members
-        ]
-        found: tree.Expression = tree.Logic(self.location(node), types.BOOL, "or", tests)
+
+        def test(operation: ast.cmpop, member: object) -> tree.Expression:
+            return self.compare(node, operation, subject, self.comptime(member, right_node), right_node)
+
+        if isinstance(right.value, range):
+            if right.value.step != 1:
+                raise Problem(right_node, "a range with a step is no interval", "compare with its bounds, and use %")
+            tests = [test(ast.GtE(), right.value[0]), test(ast.LtE(), right.value[-1])]
+        else:
+            members = sorted(right.value) if isinstance(right.value, (set, frozenset)) else right.value
+            tests = [test(ast.Eq(), member) for member in members]
+        word = "and" if isinstance(right.value, range) else "or"
+        found: tree.Expression = tree.Logic(self.location(node), types.BOOL, word, tests)
         if isinstance(operation, ast.NotIn):
             found = tree.Not(self.location(node), types.BOOL, found)
         return tree.Bind(self.location(node), types.BOOL, [(local, left)], found)
@@ -348,7 +369,10 @@ class Expressions(Scope):
                 raise Problem(node, f"{base.type} has no attribute {node.attr}", self.attribute_hint(base.type))
 
     def register(self, node: ast.Attribute, name: str) -> tree.Expression:
-        local = self.locals[f"{name}.{node.attr}"]
+        full_name = f"{name}.{node.attr}"
+        if full_name not in self.assigned:
+            raise Problem(node, f"{name} may not have a value here", "give it one on every way that leads here")
+        local = self.locals[full_name]
         return tree.LocalValue(self.location(node), local.type, local)
 
     def attribute_hint(self, kind: types.Type) -> str:
@@ -414,7 +438,7 @@ class Expressions(Scope):
         return self.load(self.element_place(node, base), node)
 
     def comptime_subscript(self, node: ast.Subscript, base: Comptime) -> tree.Expression:
-        if isinstance(base.value, type) or base.value in {words.span, words.ptr, words.array}:
+        if isinstance(base.value, type):
             return self.comptime(self.evaluate(node), node)
         index = self.expression(node.slice)
         if not isinstance(index, Comptime):
@@ -432,9 +456,10 @@ class Expressions(Scope):
                 raise Problem(node, "an index is an integer")
             if found.value < 0:
                 raise Problem(node, "an index counts from the start", "write s[len(s) - 1] for the last element")
-            if count is not None and found.value >= count:
-                raise Problem(node, f"index {found.value} is outside of {count} elements", f"0 to {count - 1} exist")
         found = self.runtime(found, node)
+        if count is not None and isinstance(found, tree.Constant) and found.value >= count:
+            hint = f"0 to {count - 1} exist" if count else "there is none"
+            raise Problem(node, f"index {found.value} is outside of {count} elements", hint)
         if not isinstance(found.type, types.IntType) or found.type.signed:
             raise Problem(node, f"an index is unsigned, this is {found.type}", "write usize(…)")
         return found
@@ -450,7 +475,8 @@ class Expressions(Scope):
                 span = self.coerce(base, types.SpanType(element), node)
                 address = self.element_address(node, span, index, element)
             case types.SpanType(element):
-                address = self.element_address(node, base, self.index(node.slice, None), element)
+                index = self.index(node.slice, tree.known_length(base))
+                address = self.element_address(node, base, index, element)
             case _:
                 raise Problem(node, f"{base.type} has no elements", "only arrays, spans and pointers have")
         return tree.Place(self.location(node), element.type, address, element)
@@ -472,6 +498,7 @@ class Expressions(Scope):
         start = zero if part.lower is None else self.index(part.lower, None)
         stop = None if part.upper is None else self.index(part.upper, None)
         length = self.constant_length(part, start, stop)
+        self.refuse_outside(node, base, start, stop, length)
         size = self.size_of(base.type.element.type, node)
         return tree.Slice(self.location(node), base.type, base, start, stop, length, size)
 
@@ -483,8 +510,23 @@ class Expressions(Scope):
             return stop.value - start.value
         match part.upper:
             case ast.BinOp(left=left, op=ast.Add(), right=right) if part.lower is not None:
-                if ast.dump(left) == ast.dump(part.lower):
+                if ast.dump(left) == ast.dump(part.lower) and tree.is_plain(start):
                     count = self.expression(right)
                     if isinstance(count, Comptime) and isinstance(count.value, int):
                         return count.value
         return None
+
+    def refuse_outside(
+        self,
+        node: ast.AST,
+        base: tree.Expression,
+        start: tree.Expression,
+        stop: tree.Expression | None,
+        length: int | None,
+    ) -> None:
+        """A constant slice that can be seen to lie outside of its span."""
+        whole = tree.known_length(base)
+        first = start.value if isinstance(start, tree.Constant) else 0
+        last = stop.value if isinstance(stop, tree.Constant) else first + (length or 0)
+        if whole is not None and last > whole:
+            raise Problem(node, f"this slice ends at {last}, outside of {whole} elements")

@@ -107,6 +107,9 @@ class Messages(Expressions):
         if match["kind"] == "c":
             return tree.Part(value, "character")
         form = "hex" if match["kind"] == "x" else "decimal"
+        if form == "hex" and isinstance(value.type, types.IntType) and value.type.signed:
+            hint = f"write {{u{value.type.bits}(…):{spec}}} for its bits"
+            raise Problem(node, f"{value.type} is signed, which hexadecimal does not show", hint)
         return tree.Part(value, form, int(match["width"] or 0), bool(match["zeros"]), bool(match["prefix"]))
 
 

@@ -26,6 +26,13 @@ class Problem(Exception):
         self.node, self.message, self.hint = node, message, hint
 
 
+class KnownProblem(Problem):
+    """What follows from a finding that has been reported."""
+
+    def __init__(self, node: ast.AST) -> None:
+        super().__init__(node, "")
+
+
 @dataclass
 class Comptime(tree.Expression):
     """A value that exists while compiling: a number, a type, a module, a function, a text."""
@@ -72,11 +79,13 @@ class Scope:
         self.source = source
         self.function = function
         self.locals: dict[str, tree.Local] = {}
+        self.own_names: set[str] = set()
+        """Parameters and every name that the function assigns anywhere: as in Python, they are its own everywhere."""
         self.all_locals: list[tree.Local] = []
         self.assigned: set[str] = set()
         self.declared_global: set[str] = set()
         self.own_storage: set[str] = set()
-        """Locals that name a struct or an array of this very function."""
+        """Locals that refer to a struct or an array of this very function, or into one."""
         self.assembly_results: set[str] = set()
         self.usize = types.usize_of(around.pointer_bytes)
 
@@ -84,6 +93,8 @@ class Scope:
         return self.source.location(node)
 
     def report(self, problem: Problem) -> None:
+        if isinstance(problem, KnownProblem):
+            return
         self.around.diagnostics.append(self.source.diagnostic(problem.node, problem.message, problem.hint))
 
     def size_of(self, kind: types.Type, node: ast.AST) -> int:
@@ -131,10 +142,14 @@ class Scope:
     # Names
 
     def name(self, node: ast.Name) -> tree.Expression:
-        if node.id in self.locals and node.id not in self.declared_global:
+        if node.id in self.assembly_results:
+            raise Problem(node, f"{node.id} holds the registers after assembly", f"name one: {node.id}.eax")
+        if node.id in self.own_names and node.id not in self.declared_global:
             if node.id not in self.assigned:
                 raise Problem(node, f"{node.id} may not have a value here", "give it one on every way that leads here")
             local = self.locals[node.id]
+            if isinstance(local.type, types.NeverType):
+                raise KnownProblem(node)
             return tree.LocalValue(self.location(node), local.type, local)
         namespace = vars(self.source.module)
         if node.id in namespace:

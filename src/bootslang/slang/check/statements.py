@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from bootslang.slang import intrinsics, tree, types, words
+from bootslang.slang import tree, types, words
 from bootslang.slang.check.calls import Calls
 from bootslang.slang.check.messages import Messages
 from bootslang.slang.check.scope import Comptime, Problem, Surroundings, signature_of
@@ -125,7 +125,12 @@ class Statements(Messages, Calls):
             if isinstance(self.result, types.NoneKind):
                 raise Problem(node, "this function returns None", "write its result type after ->")
             value = self.returned(node.value)
-            self.refuse_own_storage(node.value)
+            if self.refers_to_own(value):
+                raise Problem(
+                    node.value,
+                    "this lies on the stack of this function, which ends here",
+                    "let the caller pass it in and fill it",
+                )
         elif not isinstance(self.result, types.NoneKind):
             raise Problem(node, f"this function returns {self.result}", "return a value of that type")
         if isinstance(self.result, types.NeverType):
@@ -142,22 +147,31 @@ class Statements(Messages, Calls):
             return tree.MakeTuple(self.location(node), self.result, items)
         return self.value(node, self.result)
 
-    def refuse_own_storage(self, node: ast.expr) -> None:
-        """A struct or an array that lives on this function's stack must not outlive it."""
-        name = node.id if isinstance(node, ast.Name) else ""
-        made = isinstance(node, ast.Call) and self.makes_storage(node)
-        if made or name in self.own_storage:
-            raise Problem(
-                node,
-                f"{name or 'this'} lives on the stack of this function, which ends here",
-                "let the caller pass it in and fill it",
-            )
-
-    def makes_storage(self, node: ast.Call) -> bool:
-        before = len(self.around.diagnostics)
-        made = self.expression(node)
-        del self.around.diagnostics[before:]
-        return isinstance(made, (tree.MakeStruct, tree.MakeArray))
+    def refers_to_own(self, value: tree.Expression) -> bool:
+        """Whether a value refers to a struct or an array that lives on this function's stack."""
+        match value:
+            case tree.MakeStruct() | tree.MakeArray():
+                return True
+            case tree.LocalValue(local=local):
+                return local.name in self.own_storage
+            case tree.AddressOf(place=place):
+                return self.refers_to_own(place.address)
+            case tree.SpanMake(address=inner) | tree.ElementAddress(base=inner) | tree.TupleItem(base=inner):
+                return self.refers_to_own(inner)
+            case tree.Slice(span=inner) | tree.SpanCast(span=inner) | tree.Overlay(span=inner):
+                return self.refers_to_own(inner)
+            case tree.CheckedElement(span=inner) | tree.SpanAddress(span=inner) | tree.Bind(body=inner):
+                return self.refers_to_own(inner)
+            case tree.Convert(operand=inner, type=kind):
+                return not isinstance(kind, types.IntType) and self.refers_to_own(inner)
+            case tree.Load(place=tree.Place(address=tree.LocalValue() as inner)):
+                return inner.type == types.StructType(self.error_struct()) and self.refers_to_own(inner)
+            case tree.Choose(yes=yes, no=no):
+                return self.refers_to_own(yes) or self.refers_to_own(no)
+            case tree.MakeTuple(items=items):
+                return any(self.refers_to_own(item) for item in items)
+            case _:
+                return False
 
     def break_(self, node: ast.Break) -> list[tree.Statement]:
         before = self.breaks[-1]
@@ -182,13 +196,10 @@ class Statements(Messages, Calls):
             return self.unpack(node, target)
         return self.assign_to(target, node.value, node)
 
-    def is_asm(self, node: ast.expr) -> bool:
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            return False
-        return vars(self.source.module).get(node.func.id) is intrinsics.asm
-
     def assign_registers(self, node: ast.Assign, name: str, call: ast.Call) -> list[tree.Statement]:
         """`after = asm(…)`: the registers that are read as `after.x` anywhere become outputs."""
+        if name in self.locals:
+            raise Problem(node, f"{name} is {self.locals[name].type} already", "use another name for the registers")
         definition = definition_of(self.function)[1]
         reads: list[tuple[str, ast.AST]] = [
             (inner.attr, inner)
@@ -202,6 +213,7 @@ class Statements(Messages, Calls):
         for index, (register, kind) in enumerate(zip(assembly.outputs, assembly.type.items, strict=True)):
             local = self.locals.get(f"{name}.{register}") or self.new_local(f"{name}.{register}", kind, node)
             self.locals[f"{name}.{register}"] = local
+            self.assigned.add(f"{name}.{register}")
             source = tree.LocalValue(self.location(node), whole.type, whole)
             item = tree.TupleItem(self.location(node), kind, source, index)
             statements.append(tree.Assign(self.location(node), local, item))
@@ -212,10 +224,6 @@ class Statements(Messages, Calls):
         if isinstance(target, ast.Name) and target.id not in self.declared_global:
             known = self.locals.get(target.id)
             found = self.value(value, None if known is None else known.type)
-            if isinstance(value, ast.Call) and isinstance(found, (tree.MakeStruct, tree.MakeArray)):
-                self.own_storage.add(target.id)
-            else:
-                self.own_storage.discard(target.id)
             return [self.assign_local(target, found, node)]
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
             return self.copy_slice(target, value, node)
@@ -228,6 +236,12 @@ class Statements(Messages, Calls):
     def assign_local(self, target: ast.Name, value: tree.Expression, node: ast.stmt) -> tree.Statement:
         if isinstance(value.type, (types.NoneKind, types.NeverType)):
             raise Problem(node, f"this gives {value.type}, which is no value", "call it in a line of its own")
+        if target.id in self.assembly_results:
+            raise Problem(node, f"{target.id} holds the registers after assembly", "use another name")
+        if self.refers_to_own(value):
+            self.own_storage.add(target.id)
+        else:
+            self.own_storage.discard(target.id)
         local = self.locals.get(target.id)
         if local is None:
             local = self.new_local(target.id, value.type, target)
@@ -280,22 +294,13 @@ class Statements(Messages, Calls):
         assert isinstance(destination.type, types.SpanType)
         source = self.value(value, destination.type)
         size = self.size_of(destination.type.element.type, node)
-        lengths = self.known_length(destination), self.known_length(source)
+        if destination.type.element.volatile:
+            raise Problem(node, "volatile elements are copied one by one", "assign them in a loop")
+        lengths = tree.known_length(destination), tree.known_length(source)
         if None not in lengths and lengths[0] != lengths[1]:
             raise Problem(node, f"{lengths[1]} elements do not fit {lengths[0]}", "make both slices equally long")
         known = lengths[0] if lengths[0] is not None and lengths[0] == lengths[1] else None
         return [tree.CopySpan(self.location(node), destination, source, size, known)]
-
-    def known_length(self, span: tree.Expression) -> int | None:
-        match span:
-            case tree.Slice(length=length):
-                return length
-            case tree.TextConstant(data=data):
-                return len(data)
-            case tree.SpanMake(count=tree.Constant(value=count)):
-                return count
-            case _:
-                return None
 
     def unpack(self, node: ast.Assign, target: ast.Tuple) -> list[tree.Statement]:
         if isinstance(node.value, ast.Tuple) and len(node.value.elts) == len(target.elts):
@@ -343,9 +348,7 @@ class Statements(Messages, Calls):
         if known is not None and known.type != kind and not isinstance(known.type, types.NeverType):
             raise Problem(node, f"{node.target.id} is {known.type} already", "use another name")
         value = self.value(node.value, kind)
-        if isinstance(value, (tree.MakeStruct, tree.MakeArray)):
-            self.own_storage.add(node.target.id)
-        if known is None:
+        if known is None or isinstance(known.type, types.NeverType):
             self.locals[node.target.id] = self.new_local(node.target.id, kind, node.target)
         return [self.assign_local(node.target, value, node)]
 
@@ -365,12 +368,17 @@ class Statements(Messages, Calls):
 
     # Ways through
 
-    def branch(self, body: list[ast.stmt]) -> tuple[list[tree.Statement], set[str], bool]:
-        """Check a block that may or may not be entered; what it assigned, and whether its end is reached."""
-        before, reached = set(self.assigned), self.reachable
+    def branch(self, body: list[ast.stmt], *given: str) -> tuple[list[tree.Statement], set[str], bool]:
+        """Check a block that may or may not be entered; what it assigned, and whether its end is reached.
+
+        `given` are names that have a value in the block.
+        """
+        before, reached, own = set(self.assigned), self.reachable, set(self.own_storage)
+        self.assigned |= set(given)
         statements = self.block(body)
         result = statements, self.assigned, self.reachable
         self.assigned, self.reachable = before, reached
+        self.own_storage |= own
         return result
 
     def join(self, *ways: tuple[set[str], bool]) -> None:
@@ -389,10 +397,10 @@ class Statements(Messages, Calls):
         self.join((body_assigned, body_reached), (else_assigned, else_reached))
         return [tree.If(self.location(node), condition, body, orelse)]
 
-    def loop(self, body: list[ast.stmt], orelse: list[ast.stmt], *, endless: bool) -> Any:
-        """The body and the else of a loop, and what holds after it."""
+    def loop(self, body: list[ast.stmt], orelse: list[ast.stmt], *given: str, endless: bool = False) -> Any:
+        """The body and the else of a loop, and what holds after it; `given` are the names that it counts with."""
         self.breaks.append(None)
-        inner, _, _ = self.branch(body)
+        inner, _, _ = self.branch(body, *given)
         broken = self.breaks.pop()
         if endless:
             self.join((broken or set(), broken is not None))
@@ -449,7 +457,12 @@ class Statements(Messages, Calls):
         cell = span.type.element
         local = self.loop_local(target, cell.type)
         counter = None if index is None else self.loop_local(index, self.usize)
-        body, orelse = self.loop(node.body, node.orelse, endless=False)
+        names = [name.id for name in (target, index) if name is not None]
+        if self.refers_to_own(span) and isinstance(cell.type, (types.StructType, types.ArrayType)):
+            self.own_storage.add(target.id)
+        if tree.known_length(span):
+            self.assigned |= set(names)
+        body, orelse = self.loop(node.body, node.orelse, *names)
         size = self.size_of(cell.type, node)
         return [tree.ForSpan(self.location(node), local, counter, span, cell, size, body, orelse)]
 
@@ -472,7 +485,6 @@ class Statements(Messages, Calls):
             known = self.new_local(target.id, kind, target)
             self.locals[target.id] = known
         self.own_storage.discard(target.id)
-        self.assigned.add(target.id)
         return known
 
     def for_range(self, node: ast.For, call: ast.Call, *, backwards: bool) -> list[tree.Statement]:
@@ -484,9 +496,12 @@ class Statements(Messages, Calls):
         if backwards and step != 1:
             raise Problem(call, "a reversed range has no step", "compute the index from a plain one")
         assert isinstance(start.type, types.IntType)
+        self.fit(step, start.type, call)
         local = self.loop_local(node.target, start.type)
         counter = self.temporary(start.type, node)
-        body, orelse = self.loop(node.body, node.orelse, endless=False)
+        if isinstance(start, tree.Constant) and isinstance(stop, tree.Constant) and start.value < stop.value:
+            self.assigned.add(node.target.id)
+        body, orelse = self.loop(node.body, node.orelse, node.target.id)
         direction = -1 if backwards else step
         if backwards:
             start, stop = stop, start
@@ -527,8 +542,10 @@ class Statements(Messages, Calls):
             kind = types.StructType(self.error_struct())
             message = self.locals.get(handler.name) or self.new_local(handler.name, kind, handler)
             self.locals[handler.name] = message
-            self.assigned.add(handler.name)
-        handling, handler_assigned, handler_reached = self.branch(handler.body)
+            self.own_storage.add(handler.name)
+        given = [] if handler.name is None else [handler.name]
+        handling, handler_assigned, handler_reached = self.branch(handler.body, *given)
+        handler_assigned -= set(given)
         self.join((body_assigned, body_reached), (handler_assigned, handler_reached))
         return [tree.Try(self.location(node), body, handling, message)]
 
@@ -558,7 +575,9 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
         local = tree.Local(name, kind, source.location(argument), index)
         checker.locals[name] = local
         checker.assigned.add(name)
+        checker.own_names.add(name)
         locals_.append(local)
+    checker.own_names |= names_assigned(definition)
     body = tree.Body(function, function.symbol, source.location(definition), locals_, result)
     body.speed = (function.options.optimize or source.optimize) == "speed" and not around.small
     if function.options.naked:
@@ -570,6 +589,17 @@ def check_function(function: Function, around: Surroundings) -> tree.Body | None
             checker.report(Problem(definition, f"{definition.name} {what} on some way", "return or raise on every way"))
     body.locals = checker.all_locals
     return body
+
+
+def names_assigned(definition: ast.FunctionDef) -> set[str]:
+    """Every name that a function gives a value to, anywhere."""
+    found: set[str] = set()
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            found.add(node.name)
+    return found
 
 
 def naked_code(

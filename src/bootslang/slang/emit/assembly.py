@@ -53,6 +53,9 @@ class AssemblyWriter(Writer):
     def aggregate(self, kind: str, values: list[tuple[str, str]]) -> str:
         raise NotImplementedError
 
+    def store_at(self, address: str, value: str, cell: types.Cell) -> None:
+        raise NotImplementedError
+
     def assembly(self, node: tree.Assembly) -> str:
         if self.unit.host:
             return self.unit.host_assembly(self, node)
@@ -68,18 +71,21 @@ class AssemblyWriter(Writer):
         given = {family: value for family, value in inputs.items() if value is not None}
         constraints = [constraint for _, constraint in outputs]
         constraints += [f"{{{registers[family].name}}}" for family in given]
-        constraints += [f"~{{{name}}}" for name in node.clobbers] + [ALWAYS_CLOBBERED]
+        constraints += [f"~{{{name}}}" for name in node.clobbers if name not in {"cc", "flags"}] + [ALWAYS_CLOBBERED]
         arguments = ", ".join(f"i{registers[family].bits} {value}" for family, value in given.items())
         kinds = [kind for kind, _ in outputs]
-        results = self.run(self.unit.assembly_text(node.code, node.location), ",".join(constraints), kinds, arguments)
+        text = self.unit.assembly_text(node.code, node.location)
+        results = self.run(text, ",".join(constraints), kinds, arguments, cookie=self.unit.debug.cookie())
         return self.results(node, registers, flags, results)
 
-    def run(self, code: str, constraints: str, kinds: list[str], arguments: str) -> list[str]:
-        """Write an assembly call; the names of its results."""
+    def run(
+        self, code: str, constraints: str, kinds: list[str], arguments: str, *, cookie: int | None = None
+    ) -> list[str]:
+        """Write an assembly call; the names of its results. LLVM names `cookie` where it cannot take the operands."""
         kind = "void" if not kinds else kinds[0] if len(kinds) == 1 else "{" + ", ".join(kinds) + "}"
         text = (
             f'call {kind} asm sideeffect inteldialect {text_constant(code.encode())[1:]}, "{constraints}"({arguments})'
-        )
+        ) + ("" if cookie is None else f", !srcloc !{cookie}")
         if not kinds:
             self.put(text)
             return []
@@ -159,18 +165,22 @@ class AssemblyWriter(Writer):
         assert isinstance(span.type, types.SpanType)
         start, length = self.span(span)
         filling = self.value(value)
-        kind, word = self.low.memory(span.type.element.type), self.low.word
+        cell = span.type.element
+        kind, word = self.low.memory(cell.type), self.low.word
+        if cell.volatile:
+            self.fill_loop(start, length, filling, cell)
+            return ""
         if isinstance(value.type, types.BoolType):
             filling = self.new(f"zext i1 {filling} to i8")
         if kind == "i8":
             name = self.unit.intrinsic(f"llvm.memset.p0.{word}", f"void (ptr, i8, {word}, i1)")
             self.put(f"call void {name}(ptr {start}, i8 {filling}, {word} {length}, i1 false)")
             return ""
-        self.fill_loop(start, length, filling, kind)
+        self.fill_loop(start, length, filling, cell)
         return ""
 
-    def fill_loop(self, start: str, length: str, filling: str, kind: str) -> None:
-        word = self.low.word
+    def fill_loop(self, start: str, length: str, filling: str, cell: types.Cell) -> None:
+        word, kind = self.low.word, self.low.memory(cell.type)
         counter = tree.Local("", self.low.usize, self.body.location)
         head, inside, done = self.fresh("fill"), self.fresh("each"), self.fresh("filled")
         self.store_local(counter, "0")
@@ -179,7 +189,7 @@ class AssemblyWriter(Writer):
         self.branch(self.new(f"icmp ult {word} {at}, {length}"), inside, done)
         self.label(inside)
         place = self.new(f"getelementptr {kind}, ptr {start}, {word} {at}")
-        self.put(f"store {kind} {filling}, ptr {place}, align 1")
+        self.store_at(place, filling, cell)
         self.store_local(counter, self.new(f"add {word} {at}, 1"))
         self.jump(head)
         self.label(done)

@@ -51,6 +51,10 @@ class DebugInfo:
     def location(self, scope: int, location: Location) -> int:
         return self.add(f"!DILocation(line: {location.line}, column: {location.column + 1}, scope: !{scope})")
 
+    def cookie(self) -> int:
+        """A node with a number of its own, for `!srcloc`."""
+        return self.add(f"!{{i64 {len(self.nodes) + 1}}}")
+
     def type(self, kind: types.Type, pointer_bits: int) -> int:
         match kind:
             case types.IntType():

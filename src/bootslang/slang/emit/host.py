@@ -48,6 +48,17 @@ def thunk_name(function: Function) -> str:
     return f"slang.call.{function.symbol}"
 
 
+def parts_of(kind: types.Type, path: str = "") -> list[tuple[str, types.Type]]:
+    """The words that a result consists of: where each is in LLVM's aggregate, and its type."""
+    match kind:
+        case types.SpanType():
+            return [(f"{path}0", types.PtrType(kind.element)), (f"{path}1", types.U64)]
+        case types.TupleType(items):
+            return [part for index, item in enumerate(items) for part in parts_of(item, f"{path}{index}, ")]
+        case _:
+            return [(path.removesuffix(", "), kind)]
+
+
 class HostGlue:
     """Thunks and callbacks of one unit."""
 
@@ -192,8 +203,7 @@ class HostGlue:
     def definitions(self) -> list[str]:
         if not self.unit.host:
             return []
-        state = quoted(self.unit.state_symbol())
-        del state
+        self.unit.state_symbol()
         return [
             f"{TABLE} = external global [{CALLBACKS} x ptr]",
             f"{FAILED} = external global i8",
@@ -254,18 +264,13 @@ class HostGlue:
 
     def store_result(self, result: types.Type) -> list[str]:
         low = self.unit.lowering
-        if isinstance(result, (types.TupleType, types.SpanType)):
-            kinds: list[types.Type]
-            if isinstance(result, types.SpanType):
-                kinds = [types.PtrType(types.Cell(types.U8)), types.U64]
-            else:
-                kinds = list(result.items)
-            lines = []
-            for index, kind in enumerate(kinds):
-                lines.append(f"  %r{index} = extractvalue {low.value(result)} %result, {index}")
-                lines += self.store_word(f"%r{index}", kind, index)
-            return lines
-        return self.store_word("%result", result, 0)
+        if not isinstance(result, (types.TupleType, types.SpanType)):
+            return self.store_word("%result", result, 0)
+        lines = []
+        for index, (path, kind) in enumerate(parts_of(result)):
+            lines.append(f"  %r{index} = extractvalue {low.value(result)} %result, {path}")
+            lines += self.store_word(f"%r{index}", kind, index)
+        return lines
 
     def store_word(self, value: str, kind: types.Type, index: int) -> list[str]:
         low = self.unit.lowering.value(kind)

@@ -313,8 +313,9 @@ class Statements(Values):
             self.end(f"ret {self.low.value(self.body.result)} {self.load_local(self.result_local)}")
 
     def caught_message(self) -> str:
-        """A CaughtError whose message is the text of the error."""
+        """A CaughtError whose message is a copy of the error's text: the next error overwrites the original."""
         address = self.storage(2 * self.low.pointer_bytes)
+        copy = self.storage(runtime.MESSAGE_BYTES)
         state = quoted(self.unit.state_symbol())
         layout = types.layout_of(runtime.ErrorState, self.low.pointer_bytes).fields
         text = self.new(f"getelementptr i8, ptr {state}, {self.low.word} {layout['message'].offset}")
@@ -322,7 +323,8 @@ class Statements(Values):
         count = self.new(f"load i32, ptr {used}, align 1")
         length = count if self.low.word == "i32" else self.new(f"zext i32 {count} to {self.low.word}")
         behind = self.new(f"getelementptr i8, ptr {address}, {self.low.word} {self.low.pointer_bytes}")
-        self.put(f"store ptr {text}, ptr {address}, align 1")
+        self.move(copy, text, length)
+        self.put(f"store ptr {copy}, ptr {address}, align 1")
         self.put(f"store {self.low.word} {length}, ptr {behind}, align 1")
         return address
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from bootslang.slang import function as functions
 from bootslang.slang import memory, runtime, source, tree, types
 from bootslang.slang.check import Surroundings, check_function
 from bootslang.slang.check.scope import Scope, signature_of
+from bootslang.slang.diagnostics import Diagnostic, source_line
 from bootslang.slang.emit.data import Data, pointed_functions
 from bootslang.slang.emit.debug import DebugInfo
 from bootslang.slang.emit.host import HostGlue
@@ -21,11 +24,11 @@ if TYPE_CHECKING:
     from bootslang.slang.diagnostics import Location
     from bootslang.slang.emit.writer import Writer
 
-HOOKS = {"write": runtime.hook_write, "stop": runtime.hook_stop}
 EXTERNAL_HOOKS = {"hook_write": "slang.write", "hook_stop": "slang.stop"}
 """What a unit without a provider calls: the linker then says which name is missing."""
 RunTime: TypeAlias = Literal["own", "shared", "foreign"]
 """Whether a unit keeps its run time to itself, shows it to other objects, or uses that of another object."""
+PACKAGE = Path(runtime.__file__).absolute().parent.parent
 VIOLATION_LETTER = "X"
 """What a unit that reports letters is given for a violated check."""
 
@@ -111,9 +114,11 @@ class Unit:
         """A file's number: a digest of its name, so that objects which are linked together agree on it."""
         name = error_path(location.path)
         number = zlib.crc32(name.encode()) & 0xFFFF
-        if self.files.setdefault(number, name) != name:
-            message = f"{name} and {self.files[number]} have the same number: rename one"
-            raise AssertionError(message)
+        other = self.files.setdefault(number, name)
+        if other != name:
+            message = f"{name} and {other} get the same number, by which errors name files"
+            text = source_line(location.path, location.line)
+            self.around.diagnostics.append(Diagnostic(location, message, "rename one of the two", text))
         return number
 
     def state_symbol(self) -> str:
@@ -431,13 +436,20 @@ def runtime_function() -> functions.Function:
     return found
 
 
+@cache
 def error_path(path: str) -> str:
     """A source file as error messages on the machine name it: short, and the same wherever it is installed."""
-    _, found, rest = path.replace("\\", "/").rpartition("/bootslang/")
-    return rest if found else path.replace("\\", "/").rpartition("/")[2]
+    return package_path(path) or Path(path).name
 
 
+@cache
 def debug_path(path: str) -> str:
     """A source file as the debugger names it: from the package's folder on, so that objects are the same everywhere."""
-    _, found, rest = path.replace("\\", "/").rpartition("/bootslang/")
-    return f"bootslang/{rest}" if found else path
+    inside = package_path(path)
+    return f"{PACKAGE.name}/{inside}" if inside else path
+
+
+def package_path(path: str) -> str:
+    """Where a file lies within the package; the empty text if it does not."""
+    full = Path(path).absolute()
+    return full.relative_to(PACKAGE).as_posix() if full.is_relative_to(PACKAGE) else ""

@@ -170,7 +170,7 @@ class Values(AssemblyWriter):
         start, length = self.span(node.span)
         index = self.value(node.index)
         have = self.low.value(node.index.type)
-        if not (index.isdigit() and length.isdigit()):
+        if not (index.isdigit() and length.isdigit() and int(index) < int(length)):
             wide = self.widest(node.index)
             left, right = self.widened(index, have, wide), self.widened(length, self.low.word, wide)
             self.fail_unless(self.new(f"icmp ult {wide} {left}, {right}"), "index_error", node.location)
@@ -277,12 +277,12 @@ class Values(AssemblyWriter):
             self.put(f"store ptr {start}, ptr {address}, align 1")
             self.put(f"store {self.low.word} {length}, ptr {behind}, align 1")
             return
-        self.store_scalar(place, self.value(node))
+        value = self.value(node)
+        self.store_at(self.address(place), value, cell)
 
-    def store_scalar(self, place: tree.Place, value: str) -> None:
-        cell = place.cell
+    def store_at(self, address: str, value: str, cell: types.Cell) -> None:
+        """Store a scalar as its cell says."""
         kind = self.low.memory(cell.type)
-        address = self.address(place)
         if isinstance(cell.type, types.BoolType):
             value = self.new(f"zext i1 {value} to i8")
         if cell.big_endian:
@@ -319,7 +319,15 @@ class Values(AssemblyWriter):
         if isinstance(value, tree.Constant):
             return value
         local = tree.Local("", value.type, value.location)
-        self.assign(local, value)
+        embedded = isinstance(value.type, (types.StructType, types.ArrayType))
+        if embedded and not isinstance(value, (tree.MakeStruct, tree.MakeArray, tree.VariableAddress)):
+            # It may lie in the very bytes that are about to be cleared: `node = Node(inner=node.inner)` in a loop.
+            size = types.size_of(value.type, self.low.pointer_bytes)
+            copy = self.storage(size)
+            self.move(copy, self.value(value), str(size))
+            self.store_local(local, copy)
+        else:
+            self.assign(local, value)
         return tree.LocalValue(value.location, value.type, local)
 
     def make_array(self, node: tree.MakeArray) -> str:
