@@ -249,6 +249,8 @@ class Calls(Assemblies):
             return self.construct(node, value)
         if value is words.BootError:
             raise Problem(node, "a BootError is only raised", 'write raise BootError("…")')
+        if value is range and node.args and all(isinstance(self.expression(item), Comptime) for item in node.args):
+            return self.compile_time_call(node, range)
         if value in {range, enumerate, reversed, zip}:
             raise Problem(node, f"{value.__name__} stands in a for loop only", "for i in range(…):")
         if value is bool:
