@@ -6,7 +6,7 @@ assembly reach the `FakeMachine` in force, if any.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from bootslang.slang.words import array, only_compiled, u8
 
@@ -31,17 +31,17 @@ def text(literal: str, /) -> span[u8]:
     return array[u8](literal.encode())
 
 
-def checked(value: int, /) -> Any:
+def checked(value: int, /) -> int:
     """Evaluate the sum, difference or product inside; raise a BootError where it does not fit its type."""
     raise only_compiled("checked")
 
 
-def rotate_left(value: Any, count: int, /) -> Any:
+def rotate_left(value: int, count: int, /) -> int:
     """Rotate an unsigned integer left by `count` bits, within its own width."""
     raise only_compiled("rotate_left")
 
 
-def rotate_right(value: Any, count: int, /) -> Any:
+def rotate_right(value: int, count: int, /) -> int:
     """Rotate an unsigned integer right by `count` bits, within its own width."""
     raise only_compiled("rotate_right")
 

@@ -42,6 +42,11 @@ class BootError(Exception):
     On a machine its message stops the boot, or an `except` catches it; on the host it is raised like any exception.
     """
 
+    @property
+    def message(self) -> span[u8]:
+        """The text, as slang sees it."""
+        return array[u8](str(self).encode())
+
 
 if TYPE_CHECKING:
     u8: TypeAlias = int

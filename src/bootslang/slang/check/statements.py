@@ -54,6 +54,8 @@ class Statements(Messages, Calls):
             except Problem as problem:
                 self.report(problem)
                 self.assume_assigned(node)
+                if isinstance(node, (ast.Return, ast.Raise)):
+                    self.stop()
         return statements
 
     def assume_assigned(self, node: ast.stmt) -> None:
