@@ -7,15 +7,17 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from backports import zstd
 
 from bootslang.errors import KernelInvalid
 from bootslang.initramfs import Initramfs
 from bootslang.kernel import Kernel
+from bootslang.kernel.payload import zstd_module
 from support.payloads import bzimage
 
+zstd: Any = zstd_module()
 INITRAMFS_HINT = "Give it as the initrd (`-i`), and the kernel beside it (`-k`)."
 UNPACK = "Unpack it first, and give what comes out."
 

@@ -4,16 +4,17 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from backports import zstd
 from lz4 import block
 
 from bootslang.errors import KernelInvalid, ToolMissing, UsageError
 from bootslang.kernel import Kernel, payload
-from bootslang.kernel.payload import vmlinux
+from bootslang.kernel.payload import vmlinux, zstd_module
 from support.payloads import Elf, Load, bzimage
 
+zstd: Any = zstd_module()
 ELF = b"\x7fELF" + bytes(range(256)) * 5000
 OFFSET, LENGTH = 0x248, 0x24C
 DAMAGED = "The file is damaged or unfinished: compare it with where it came from, or build it again."
