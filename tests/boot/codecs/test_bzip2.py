@@ -278,7 +278,7 @@ class TestOnTheMachine:
         packed = bz2.compress(TEXT)
         work = bytearray(bzip2.WORK_BYTES)
         for size in range(0, len(packed), 7):
-            with pytest.raises(BootError, match=r"^bzip2: .* \[boot/codecs/bzip2.py:\d+\]$"):
+            with pytest.raises(BootError, match=r"^bzip2: .* \[boot/codecs/bzip2(_passes)?.py:\d+\]$"):
                 machine.call(bzip2.decode, packed[:size], bytearray(len(TEXT)), work)
         for bit in range(0, 8 * len(packed), 13):
             out = bytearray(len(TEXT))
