@@ -20,7 +20,13 @@ class BootCode(BuildHookInterface[Any]):
         sys.path.insert(0, str(Path(self.root) / "src"))
         from bootslang.rocket import SHIPPED, compile_units
 
-        folder = Path(tempfile.mkdtemp(prefix="bootslang-"))
+        self._folder = tempfile.TemporaryDirectory(prefix="bootslang-")  # Gone when the wheel is built.
         for name, data in compile_units().items():
-            (folder / f"{name}.o").write_bytes(data)
-            build_data["force_include"][str(folder / f"{name}.o")] = f"bootslang/{SHIPPED}/{name}.o"
+            file = Path(self._folder.name) / f"{name}.o"
+            file.write_bytes(data)
+            build_data["force_include"][str(file)] = f"bootslang/{SHIPPED}/{name}.o"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002 - hatchling's
+        """Delete the files that went into the wheel."""
+        if version != "editable":
+            self._folder.cleanup()
