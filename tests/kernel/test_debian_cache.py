@@ -14,6 +14,9 @@ from bootslang.kernel import debian
 LOG = 'echo "${0##*/} $*" >> "$LOG"\n'
 APT_GET = f"""#!/bin/sh
 {LOG}case "$*" in
+*update*)
+    [ -z "$OFFLINE" ] || printf 'W: Failed to fetch %s  no route\n' list-1 list-2 >&2
+    [ -z "$SLOW" ] || exec sleep 60 ;;
 *download*)
     sleep 0.1
     [ -z "$BROKEN" ] || {{ echo "E: no network today" >&2; exit 100; }}
@@ -29,6 +32,13 @@ esac
 DPKG_DEB = f"""#!/bin/sh
 {LOG}exec cat "$2"
 """
+CONTENTS = {
+    "./boot/vmlinuz-6.1.0-1": b"kernel",
+    "./bin/busybox": b"busybox",
+    "./lib/modules/6.1.0-1/modules.builtin": b"kernel/fs/ext4/ext4.ko\n",
+    "./lib/modules/6.1.0-1/kernel/virtio-blk.ko": b"\0depends=virtio\0",
+    "./lib/modules/6.1.0-1/kernel/virtio.ko": b"\0depends=\0",
+}
 
 
 @pytest.fixture
@@ -40,7 +50,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     with tarfile.open(tmp_path / "package.tar", "w") as tar:
-        for path, content in (("./boot/vmlinuz-6.1.0-1", b"kernel"), ("./bin/busybox", b"busybox")):
+        for path, content in CONTENTS.items():
             member = tarfile.TarInfo(path)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -63,6 +73,21 @@ def test_a_kernel_is_fetched_once_however_many_ask(log: Path) -> None:
     assert sum(call.startswith("dpkg-deb --fsys-tarfile") for call in calls) == 1
 
 
+def test_modules_after_a_run_that_was_killed(log: Path) -> None:
+    """Are modules taken out whole, each after what it depends on, where half of them lie about already?"""
+    kernel = debian.cloud_kernel()
+    (kernel.parent / "modules.part").mkdir()
+    (kernel.parent / "modules.part" / "virtio.ko").write_bytes(b"half")
+    for _ in range(2):
+        found = debian.modules(kernel, ["virtio_blk", "ext4"])
+        assert [path.name for path in found] == ["virtio.ko", "virtio-blk.ko"]
+    assert found[0].read_bytes() == b"\0depends=\0"
+    with pytest.raises(ToolMissing) as caught:
+        debian.modules(kernel, ["floppy"])
+    assert caught.value.message == "linux-image-cloud-amd64_amd64 has no module floppy."
+    assert log.read_text().count("--fsys-tarfile") == 2
+
+
 def test_nothing_of_the_host_is_written_to(log: Path, tmp_path: Path) -> None:
     """Has each architecture an apt of its own, whose every directory is in the cache, and does nothing install?"""
     assert debian.i386_busybox().read_bytes() == b"busybox"
@@ -82,6 +107,28 @@ def test_a_package_that_nobody_has(log: Path) -> None:
         "No package source of this host has linux-image-686 (i386): E: No packages found\n"
         "This needs Debian's package sources and a network, the first time."
     )
+    assert "download" not in log.read_text()
+
+
+def test_without_a_network(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is the cause told, once, rather than only that a package is not known?"""
+    monkeypatch.setenv("OFFLINE", "1")
+    with pytest.raises(ToolMissing) as caught:
+        debian.i386_kernel()
+    assert caught.value.message == (
+        "No package source of this host has linux-image-686 (i386):"
+        " W: Failed to fetch list-1  no route; E: No packages found"
+    )
+    assert "download" not in log.read_text()
+
+
+def test_a_network_that_does_not_answer(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does a silent server end in an error instead of a wait without end?"""
+    monkeypatch.setenv("SLOW", "1")
+    monkeypatch.setattr(debian, "FETCH_TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(ToolMissing) as caught:
+        debian.cloud_kernel()
+    assert caught.value.message == "apt-get update did not end (amd64): E: no answer for 0.2 s"
     assert "download" not in log.read_text()
 
 

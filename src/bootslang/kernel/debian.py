@@ -194,7 +194,8 @@ class _Package:
             for name, stream in members:
                 if re.fullmatch(pattern, name):
                     (Path(temporary) / PurePosixPath(name).name).write_bytes(stream.read())
-            shutil.copytree(temporary, output.with_suffix(".part"))
+            # A run that was killed here has left some of the same files.
+            shutil.copytree(temporary, output.with_suffix(".part"), dirs_exist_ok=True)
             output.with_suffix(".part").rename(output)
 
 
@@ -264,18 +265,24 @@ class _Apt:
     def _run(self, program: str, *arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = [_tool(program), "-c", str(self.configuration), "-q", *arguments]
         environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(  # noqa: S603 - apt, with names that stand in this file
-            command,
-            cwd=directory,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=FETCH_TIMEOUT_SECONDS,
-        )
+        try:
+            return subprocess.run(  # noqa: S603 - apt, with names that stand in this file
+                command,
+                cwd=directory,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=FETCH_TIMEOUT_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            what = f"{program} {arguments[0]} did not end"
+            raise self._failure(what, f"E: no answer for {FETCH_TIMEOUT_SECONDS} s") from None
 
     def _failure(self, what: str, complaints: str) -> ToolMissing:
-        lines = [line for line in complaints.splitlines() if line.startswith("E:")]
+        # A network that is down is only a warning to `apt-get update`; and it says so once for each source.
+        first_warning = [line for line in complaints.splitlines() if line.startswith("W: Failed to fetch")][:1]
+        lines = first_warning + [line for line in complaints.splitlines() if line.startswith("E:")]
         why = "; ".join(lines) or "apt gave no reason"
         return ToolMissing(
             f"{what} ({self.architecture}): {why}",
