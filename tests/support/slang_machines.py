@@ -65,7 +65,7 @@ CALLEE_SAVED: Final = {
 MOST_INSTRUCTIONS: Final = 5_000_000
 emulator: Any = unicorn
 """It has no types."""
-UNCAUGHT: Final = re.compile(r"(?P<message>.*) \[(?P<place>[^\]]+:\d+)\]\n\Z", re.DOTALL)
+UNCAUGHT: Final = re.compile(r"(?P<message>[^\n]*) \[(?P<place>[^\]]+:\d+)\]\n\Z")
 
 
 class Machine:
