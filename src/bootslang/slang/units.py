@@ -132,7 +132,8 @@ def compile_all(units: Sequence[Unit], *sources: Path) -> list[bytes]:
     try:
         made = backend().compile_all(jobs)
     except BackendError as error:
-        raise in_users_terms(error, found_in=(ir_of(units[index]) for index in missing)) from None
+        again = ((ir_of(units[index]), units[index].target) for index in missing)
+        raise in_users_terms(error, found_in=again) from None
     for index, item in zip(missing, made, strict=True):
         store.put(names[index], item)
         found[index] = item
@@ -144,7 +145,7 @@ def compile_ir(ir: str, target: str) -> bytes:
     try:
         return backend().compile(ir, target=target)
     except BackendError as error:
-        raise in_users_terms(error, found_in=[ir]) from None
+        raise in_users_terms(error, found_in=[(ir, target)]) from None
 
 
 def compile_host(ir: str) -> bytes:
@@ -152,26 +153,52 @@ def compile_host(ir: str) -> bytes:
     return Cache().get_or_compute(key(fingerprint("host"), ir), lambda: compile_ir(ir, "host"))
 
 
-def in_users_terms(error: BackendError, *, found_in: Iterable[str]) -> Exception:
-    """An error of LLVM's as a diagnostic at the assembly that it is about; `found_in` are the modules it may be in."""
-    site = error.site or next((site for ir in found_in if (site := site_of(ir, error.cookie))), "")
+def in_users_terms(error: BackendError, *, found_in: Iterable[tuple[str, str]]) -> Exception:
+    """An error of LLVM's as a diagnostic at the assembly that it is about.
+
+    `found_in` are the modules that it may be in, with their targets.
+    """
+    if error.kind not in {"assembly", "operand"}:
+        return error
+    site = error.site or next((site for ir, target in found_in if (site := site_of(ir, target, error.cookie))), "")
     path, _, line = site.rpartition(":")
-    if error.kind not in {"assembly", "operand"} or not line.isdigit():
+    if not line.isdigit():
         return error
     text = source_line(path, int(line))
     start = max(0, text.find(error.text)) if error.text else len(text) - len(text.lstrip())
     column = start + (error.column or 0)
     end = len(text.rstrip()) if error.column is None else column + 1
     location = Location(path, int(line), column, max(end, column + 1))
-    hint = "this is what the assembler says; the syntax is Intel's: destination first"
-    return CompileError([Diagnostic(location, f"the assembly is refused: {error.message}", hint, text)])
+    if error.message.startswith("Undefined temporary symbol"):
+        message = "a label that is jumped to is nowhere"
+        hint = "write `2:` before or behind the jump, and `2b` or `2f` in it"
+    else:
+        message = f"the assembly is refused: {error.message}"
+        hint = "this is what the assembler says; the syntax is Intel's: destination first"
+    return CompileError([Diagnostic(location, message, hint, text)])
 
 
-def site_of(ir: str, cookie: int | None) -> str:
-    """Where the assembly with that number stands: its lines say so in their comments."""
+ASSEMBLY = re.compile(r'asm sideeffect inteldialect (?P<text>"[^"]*# (?P<site>[^"]*?:\d+)"), "[^"]*"\(')
+
+
+def site_of(ir: str, target: str, cookie: int | None) -> str:
+    """Where the assembly stands that LLVM refused without saying which: the one that it refuses alone as well.
+
+    Each line of assembly ends with its place, in a comment; of several lines the last is named.
+    """
     node = re.search(rf"^(!\d+) = !{{i64 {cookie}}}$", ir, re.MULTILINE)
-    call = node and re.search(rf"^.*# (?P<site>[^\n]*?:\d+)\".*!srcloc {node[1]},", ir, re.MULTILINE)
-    return call["site"] if call else ""
+    for line in ir.splitlines():
+        found = ASSEMBLY.search(line)
+        if found is None:
+            continue
+        if node is not None:
+            if f"!srcloc {node[1]}," in line:
+                return found["site"]
+            continue
+        alone = f'define void @"alone"() {{ call void asm sideeffect inteldialect {found["text"]}, ""() ret void }}'
+        if backend().probe(alone, target=target) is not None:
+            return found["site"]
+    return ""
 
 
 def source_digest(*roots: Path) -> str:

@@ -8,7 +8,7 @@ import types as python_types
 import typing
 from typing import Any
 
-from bootslang.slang import intrinsics, tree, types, words
+from bootslang.slang import intrinsics, memory, tree, types, words
 from bootslang.slang.check.assembly import Assemblies
 from bootslang.slang.check.scope import Comptime, Problem, signature_of
 from bootslang.slang.function import Function
@@ -38,6 +38,9 @@ MACHINE: dict[Any, tuple[tuple[str, ...], str]] = {
     intrinsics.halt: ((), "NoReturn"),
 }
 """Intrinsics whose arguments and results are plain: their types by name."""
+
+
+MOST_ELEMENTS = 1 << 24
 
 
 class Calls(Assemblies):
@@ -106,7 +109,8 @@ class Calls(Assemblies):
         by_name = dict(parameters)
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg not in by_name or keyword.arg in given:
-                raise Problem(keyword.value, f"{function.__name__} has no parameter {keyword.arg} left to fill")
+                message = f"{function.__name__} has no parameter {keyword.arg} left to fill"
+                raise Problem(keyword.value, message, "see its def")
             given[keyword.arg] = self.value(keyword.value, by_name[keyword.arg])
         defaults = self.defaults(function)
         for name, kind in parameters:
@@ -148,15 +152,14 @@ class Calls(Assemblies):
     def wrong_count(self, node: ast.Call, function: Function, count: int) -> None:
         given = len(node.args) + len(node.keywords)
         plural = "argument" if count == 1 else "arguments"
-        raise Problem(node, f"{function.__name__} takes {count} {plural}, {given} given")
+        raise Problem(node, f"{function.__name__} takes {count} {plural}, {given} given", "see its def")
 
     def call_pointer(self, node: ast.Call, callee: tree.Expression) -> tree.Expression:
         if not isinstance(callee.type, types.FunctionType):
             raise Problem(node.func, f"{callee.type} cannot be called", "only functions and Callable values can")
         kinds = callee.type.parameters
-        if len(node.args) != len(kinds) or node.keywords:
-            raise Problem(node, f"{callee.type} takes {len(kinds)} arguments, {len(node.args)} given")
-        arguments = [self.value(argument, kind) for argument, kind in zip(node.args, kinds, strict=True)]
+        nodes = self.arguments(node, len(kinds), str(callee.type))
+        arguments = [self.value(argument, kind) for argument, kind in zip(nodes, kinds, strict=True)]
         return tree.CallPointer(self.location(node), callee.type.result, callee, arguments)
 
     def method(self, node: ast.Call, name: ast.Attribute) -> tree.Expression | None:
@@ -185,7 +188,8 @@ class Calls(Assemblies):
     def arguments(self, node: ast.Call, count: int, what: str) -> list[ast.expr]:
         if len(node.args) != count or node.keywords:
             plural = "argument" if count == 1 else "arguments"
-            raise Problem(node, f"{what} takes {count} {plural}, {len(node.args) + len(node.keywords)} given")
+            given = f"{len(node.args) + len(node.keywords)} given"
+            raise Problem(node, f"{what} takes {count} {plural} without names, {given}", "see docs/slang.md")
         return node.args
 
     def struct_method(self, node: ast.Call, struct: type[words.Struct], name: str) -> tree.Expression:
@@ -331,9 +335,17 @@ class Calls(Assemblies):
         found = self.constant(argument, "the number of elements")
         if isinstance(found, int):
             self.size_of(cell.type, node)
+            if not 0 <= found <= MOST_ELEMENTS:
+                raise Problem(argument, f"an array of {found} elements", f"0 to {MOST_ELEMENTS} fit the stack")
             return tree.MakeArray(self.location(node), types.ArrayType(cell, found))
         generic: Any = words.array
-        python = generic[self.evaluate_generic(node)](found)
+        python = generic[self.evaluate_generic(node)]
+        try:
+            python = python(found)
+            memory.bytes_of(python)
+        except Exception as error:  # noqa: BLE001 - the user's own constants
+            hint = f"array[{cell}](10) starts as zeros, array[{cell}]((1, 2, 3)) holds numbers"
+            raise Problem(argument, f"no array[{cell}] can be made of this: {error}", hint) from None
         data = self.anonymous(python, node)
         assert isinstance(data, tree.VariableAddress)
         return tree.MakeArray(self.location(node), data.type, data.variable)
@@ -345,7 +357,7 @@ class Calls(Assemblies):
         """Any other Python function: run now, if all that it is given is known now."""
         shown = getattr(value, "__name__", repr(value))
         if not callable(value):
-            raise Problem(node.func, f"{shown} cannot be called")
+            raise Problem(node.func, f"{shown} cannot be called", "only functions and types can")
         arguments = [self.expression(argument) for argument in node.args]
         keywords = {keyword.arg or "": self.expression(keyword.value) for keyword in node.keywords}
         if not all(isinstance(argument, Comptime) for argument in [*arguments, *keywords.values()]):
@@ -386,8 +398,8 @@ class Calls(Assemblies):
         found = values[0]
         for value in values[1:]:
             left, right = self.unify(found, value, node)
-            if not isinstance(left.type, types.IntType):
-                raise Problem(node, f"{name} takes integers, this is {left.type}")
+            if not isinstance(left.type, types.IntType) or left.type != right.type:
+                raise Problem(node, f"{name} takes integers, this is {left.type} and {right.type}", "convert them")
             found = tree.Intrinsic(self.location(node), left.type, name, [left, right])
         return found
 
@@ -397,7 +409,7 @@ class Calls(Assemblies):
         if isinstance(value, Comptime):
             return self.compile_time_call(node, abs)
         if not isinstance(value.type, types.IntType) or not value.type.signed:
-            raise Problem(argument, f"abs takes a signed integer, this is {value.type}")
+            raise Problem(argument, f"abs takes a signed integer, this is {value.type}", "leave abs out")
         return tree.Intrinsic(self.location(node), value.type, "abs", [value])
 
     def misplaced_print(self, node: ast.Call) -> tree.Expression:
@@ -418,7 +430,7 @@ class Calls(Assemblies):
         self.size_of(types.StructType(struct), node)
         fields = types.layout_of(struct, self.around.pointer_bytes).fields
         if name not in fields:
-            raise Problem(node, f"{struct.__name__} has no field {name}", f"it has {', '.join(fields)}")
+            raise Problem(node, f"{struct.__name__} has no field {name}", f"it has {', '.join(fields) or 'none'}")
         return self.comptime(fields[name].offset, node)
 
     def place_of(self, node: ast.expr) -> tree.Expression:
@@ -478,7 +490,7 @@ class Calls(Assemblies):
         (argument,) = self.arguments(node, 1, "text")
         literal = self.constant(argument, "the text")
         if not isinstance(literal, str):
-            raise Problem(argument, "text takes a string constant")
+            raise Problem(argument, "text takes a string constant", 'write text("…")')
         return tree.TextConstant(self.location(node), types.SpanType(types.Cell(types.U8)), literal.encode())
 
     def checked(self, node: ast.Call) -> tree.Expression:
@@ -505,7 +517,8 @@ class Calls(Assemblies):
 
     def cpuid(self, node: ast.Call) -> tree.Expression:
         if not 1 <= len(node.args) <= 2:
-            raise Problem(node, f"cpuid takes a leaf and perhaps a subleaf, {len(node.args)} arguments given")
+            message = f"cpuid takes a leaf and perhaps a subleaf, {len(node.args)} arguments given"
+            raise Problem(node, message, "write cpuid(7, 1)")
         arguments = [self.value(argument, types.U32) for argument in node.args]
         if len(arguments) == 1:
             arguments.append(tree.Constant(self.location(node), types.U32, 0))
@@ -516,7 +529,7 @@ class Calls(Assemblies):
         first, second = self.arguments(node, 2, name)
         value = self.value(first)
         if not isinstance(value.type, types.IntType) or value.type.signed:
-            raise Problem(first, f"{name} takes an unsigned integer, this is {value.type}")
+            raise Problem(first, f"{name} takes an unsigned integer, this is {value.type}", "write u32(…)")
         count = self.convert(second, value.type, self.expression(second))
         return tree.Intrinsic(self.location(node), value.type, name, [value, count])
 

@@ -136,7 +136,7 @@ class Expressions(Scope):
         try:
             return self.comptime(FOLDED[kind](*(operand.value for operand in operands)), node)
         except Exception as error:  # noqa: BLE001 - the user's own constants
-            raise Problem(node, f"this cannot be computed at compile time: {error}") from None
+            raise Problem(node, f"this cannot be computed at compile time: {error}", "change the constants") from None
 
     def binary(self, node: ast.BinOp) -> tree.Expression:
         return self.operate(node, node.op, self.expression(node.left), self.expression(node.right), node.right)
@@ -160,7 +160,7 @@ class Expressions(Scope):
         if left.type != right.type or not (isinstance(left.type, types.IntType) or bits_of_truth):
             raise Problem(node, f"{op} is not defined for {left.type} and {right.type}", "it takes two integers")
         if op in {"//", "%"} and isinstance(right, tree.Constant) and right.value == 0:
-            raise Problem(right_node, "this divides by zero")
+            raise Problem(right_node, "this divides by zero", "divide by something else")
         return tree.Binary(self.location(node), left.type, op, left, right)
 
     def wrapped_mask(self, mask: tree.Expression, other: tree.Expression) -> tree.Expression:
@@ -175,7 +175,7 @@ class Expressions(Scope):
         hints = {
             ast.Div: ("/ gives a fraction, which boot code does not have", "write //"),
             ast.Pow: ("** is for constants", "multiply, or shift for powers of two"),
-            ast.MatMult: ("there are no matrices here", ""),
+            ast.MatMult: ("there are no matrices here", "write *"),
         }
         raise Problem(node, *hints[type(operation)])
 
@@ -382,7 +382,7 @@ class Expressions(Scope):
             case types.PtrType():
                 return "a pointer has .address, .cast(T), .span(count)"
             case _:
-                return ""
+                return "only structs, spans, arrays and pointers have attributes"
 
     def span_address(self, base: tree.Expression) -> tree.Expression:
         """The address of the first element of a span or an array, as a pointer."""
@@ -407,7 +407,7 @@ class Expressions(Scope):
             return self.comptime(getattr(value, node.attr), node)
         except AttributeError:
             shown = getattr(value, "__name__", type(value).__name__)
-            raise Problem(node, f"{shown} has no attribute {node.attr}") from None
+            raise Problem(node, f"{shown} has no attribute {node.attr}", "see its definition") from None
 
     def field_place(self, node: ast.Attribute, base: tree.Expression) -> tree.Place:
         assert isinstance(base.type, types.StructType)
@@ -446,14 +446,14 @@ class Expressions(Scope):
         try:
             return self.comptime(base.value[index.value], node)
         except Exception as error:  # noqa: BLE001 - the user's own constants
-            raise Problem(node, f"this cannot be computed at compile time: {error}") from None
+            raise Problem(node, f"this cannot be computed at compile time: {error}", "change the constants") from None
 
     def index(self, node: ast.expr, count: int | None) -> tree.Expression:
         """An index: unsigned, and a constant one below the count where that is known."""
         found = self.expression(node)
         if isinstance(found, Comptime):
             if not isinstance(found.value, int):
-                raise Problem(node, "an index is an integer")
+                raise Problem(node, "an index is an integer", "count from 0")
             if found.value < 0:
                 raise Problem(node, "an index counts from the start", "write s[len(s) - 1] for the last element")
         found = self.runtime(found, node)
@@ -506,7 +506,7 @@ class Expressions(Scope):
         """How long a slice is where that is known: `s[2:6]`, `s[at:at + 8]`."""
         if isinstance(start, tree.Constant) and isinstance(stop, tree.Constant):
             if stop.value < start.value:
-                raise Problem(part.upper or part, "this slice ends before it starts")
+                raise Problem(part.upper or part, "this slice ends before it starts", "swap its bounds")
             return stop.value - start.value
         match part.upper:
             case ast.BinOp(left=left, op=ast.Add(), right=right) if part.lower is not None:
@@ -529,4 +529,4 @@ class Expressions(Scope):
         first = start.value if isinstance(start, tree.Constant) else 0
         last = stop.value if isinstance(stop, tree.Constant) else first + (length or 0)
         if whole is not None and last > whole:
-            raise Problem(node, f"this slice ends at {last}, outside of {whole} elements")
+            raise Problem(node, f"this slice ends at {last}, outside of {whole} elements", f"write {whole} at most")

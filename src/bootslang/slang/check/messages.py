@@ -75,7 +75,7 @@ class Messages(Expressions):
             try:
                 return format(found.value, spec).encode()
             except (ValueError, TypeError) as error:
-                raise Problem(piece.value, f"this cannot be written: {error}") from None
+                raise Problem(piece.value, f"this cannot be written: {error}", "change the format") from None
         return self.part(piece.value, found, spec)
 
     def part(self, node: ast.expr, value: tree.Expression, spec: str) -> tree.Part:

@@ -67,6 +67,8 @@ class Surroundings:
             self.wanted.append(function)
 
 
+MOST_DECIMAL = 10**6
+"""Larger numbers are shown in hexadecimal."""
 COMPTIME = types.NONE
 """The type field of a Comptime, which has none until it meets one."""
 
@@ -292,7 +294,7 @@ class Scope:
 
     def fit(self, number: int, kind: types.IntType, node: ast.AST) -> tree.Constant:
         if not kind.least <= number <= kind.most:
-            shown = hex(number) if abs(number) > 0xFFFF else str(number)
+            shown = hex(number) if abs(number) > MOST_DECIMAL else str(number)
             raise Problem(
                 node,
                 f"{shown} does not fit {kind}",
@@ -332,8 +334,12 @@ class Scope:
                 return f"write {want}.at(…) or {want}.of(…)"
             case types.PtrType(), types.IntType():
                 return "write ….address"
+            case ((types.StructType() | types.ArrayType()), types.IntType()):
+                return "name one of its fields or elements, or write address(…)"
+            case types.TupleType(), _:
+                return "give it names first: a, b = …"
             case _:
-                return ""
+                return f"this place takes {want} only"
 
     def unify(
         self, left: tree.Expression, right: tree.Expression, node: ast.AST

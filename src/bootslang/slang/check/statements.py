@@ -64,6 +64,10 @@ class Statements(Messages, Calls):
             if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                 self.locals.setdefault(inner.id, self.new_local(inner.id, types.NEVER, inner))
                 self.assigned.add(inner.id)
+        if isinstance(node, ast.Global):
+            for name in node.names:
+                self.locals.setdefault(name, self.new_local(name, types.NEVER, node))
+                self.assigned.add(name)
 
     def statement(self, node: ast.stmt) -> list[tree.Statement]:
         handlers: dict[type[ast.stmt], Callable[[Any], list[tree.Statement]]] = {
@@ -92,13 +96,13 @@ class Statements(Messages, Calls):
     # Simple statements
 
     def expression_statement(self, node: ast.Expr) -> list[tree.Statement]:
-        if isinstance(node.value, ast.Constant):
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             return []
         if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name) and node.value.func.id == "print":
             return [tree.Print(self.location(node), self.print_parts(node.value))]
         value = self.expression(node.value)
         if isinstance(value, Comptime):
-            if value.value is None:
+            if value.value is None and isinstance(node.value, ast.Call):
                 return []
             raise Problem(node, "this has no effect", "assign it, or leave it out")
         if isinstance(value.type, types.NeverType):
@@ -123,6 +127,8 @@ class Statements(Messages, Calls):
 
     def return_(self, node: ast.Return) -> list[tree.Statement]:
         value: tree.Expression | None = None
+        if isinstance(self.result, types.NeverType):
+            raise Problem(node, "this function never returns", "leave the return out")
         if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
             if isinstance(self.result, types.NoneKind):
                 raise Problem(node, "this function returns None", "write its result type after ->")
@@ -135,8 +141,6 @@ class Statements(Messages, Calls):
                 )
         elif not isinstance(self.result, types.NoneKind):
             raise Problem(node, f"this function returns {self.result}", "return a value of that type")
-        if isinstance(self.result, types.NeverType):
-            raise Problem(node, "this function never returns", "leave the return out")
         self.stop()
         return [tree.Return(self.location(node), value)]
 
@@ -144,7 +148,8 @@ class Statements(Messages, Calls):
         if isinstance(node, ast.Tuple) and isinstance(self.result, types.TupleType):
             kinds = self.result.items
             if len(kinds) != len(node.elts):
-                raise Problem(node, f"this returns {len(node.elts)} values, {len(kinds)} are declared")
+                message = f"this returns {len(node.elts)} values, {len(kinds)} are declared"
+                raise Problem(node, message, "change one of them")
             items = [self.value(item, kind) for item, kind in zip(node.elts, kinds, strict=True)]
             return tree.MakeTuple(self.location(node), self.result, items)
         return self.value(node, self.result)
@@ -200,7 +205,7 @@ class Statements(Messages, Calls):
 
     def assign_registers(self, node: ast.Assign, name: str, call: ast.Call) -> list[tree.Statement]:
         """`after = asm(…)`: the registers that are read as `after.x` anywhere become outputs."""
-        if name in self.locals:
+        if self.known_local(name):
             raise Problem(node, f"{name} is {self.locals[name].type} already", "use another name for the registers")
         definition = definition_of(self.function)[1]
         reads: list[tuple[str, ast.AST]] = [
@@ -224,13 +229,18 @@ class Statements(Messages, Calls):
 
     def assign_to(self, target: ast.expr, value: ast.expr, node: ast.stmt) -> list[tree.Statement]:
         if isinstance(target, ast.Name) and target.id not in self.declared_global:
-            known = self.locals.get(target.id)
+            known = self.known_local(target.id)
             found = self.value(value, None if known is None else known.type)
             return [self.assign_local(target, found, node)]
         if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice):
             return self.copy_slice(target, value, node)
         place = self.place(target)
         return self.store(place, self.value(value, self.stored_type(place)), node)
+
+    def known_local(self, name: str) -> tree.Local | None:
+        """The local of that name; one whose type a mistake has kept unknown may still get one."""
+        found = self.locals.get(name)
+        return None if found is None or isinstance(found.type, types.NeverType) else found
 
     def stored_type(self, place: tree.Place) -> types.Type:
         return place.cell.type
@@ -244,7 +254,7 @@ class Statements(Messages, Calls):
             self.own_storage.add(target.id)
         else:
             self.own_storage.discard(target.id)
-        local = self.locals.get(target.id)
+        local = self.known_local(target.id)
         if local is None:
             local = self.new_local(target.id, value.type, target)
             self.locals[target.id] = local
@@ -309,7 +319,8 @@ class Statements(Messages, Calls):
             return self.unpack_pairwise(node, target, node.value)
         value = self.value(node.value)
         if not isinstance(value.type, types.TupleType) or len(value.type.items) != len(target.elts):
-            raise Problem(node, f"{value.type} cannot be unpacked into {len(target.elts)} names")
+            message = f"{value.type} cannot be unpacked into {len(target.elts)} names"
+            raise Problem(node, message, "name each item of a tuple")
         whole = self.temporary(value.type, node)
         statements: list[tree.Statement] = [tree.Assign(self.location(node), whole, value)]
         for index, (item, kind) in enumerate(zip(target.elts, value.type.items, strict=True)):
@@ -322,7 +333,7 @@ class Statements(Messages, Calls):
         statements: list[tree.Statement] = []
         held: list[tree.Expression] = []
         for item, name in zip(values.elts, target.elts, strict=True):
-            known = self.locals.get(name.id) if isinstance(name, ast.Name) else None
+            known = self.known_local(name.id) if isinstance(name, ast.Name) else None
             value = self.value(item, None if known is None else known.type)
             local = self.temporary(value.type, item)
             statements.append(tree.Assign(self.location(node), local, value))
@@ -346,11 +357,11 @@ class Statements(Messages, Calls):
         if getattr(annotation, "__origin__", None) is words.array:
             return self.assign_to(node.target, node.value, node)
         kind = self.kind(node.annotation)
-        known = self.locals.get(node.target.id)
-        if known is not None and known.type != kind and not isinstance(known.type, types.NeverType):
+        known = self.known_local(node.target.id)
+        if known is not None and known.type != kind:
             raise Problem(node, f"{node.target.id} is {known.type} already", "use another name")
         value = self.value(node.value, kind)
-        if known is None or isinstance(known.type, types.NeverType):
+        if known is None:
             self.locals[node.target.id] = self.new_local(node.target.id, kind, node.target)
         return [self.assign_local(node.target, value, node)]
 
@@ -476,13 +487,9 @@ class Statements(Messages, Calls):
         raise Problem(node.iter, "a Python sequence cannot be walked at run time", "make it an array: array[u32]((…))")
 
     def loop_local(self, target: ast.Name, kind: types.Type) -> tree.Local:
-        known = self.locals.get(target.id)
+        known = self.known_local(target.id)
         if known is not None and known.type != kind:
-            if not isinstance(known.type, types.NeverType):
-                raise Problem(
-                    target, f"{target.id} is {known.type} already, here it would be {kind}", "use another name"
-                )
-            known = None
+            raise Problem(target, f"{target.id} is {known.type} already, here it would be {kind}", "use another name")
         if known is None:
             known = self.new_local(target.id, kind, target)
             self.locals[target.id] = known
@@ -493,7 +500,7 @@ class Statements(Messages, Calls):
         if not isinstance(node.target, ast.Name):
             raise Problem(node.target, "a loop counts with a plain name", "for i in range(n):")
         if not 1 <= len(call.args) <= 3 or call.keywords:
-            raise Problem(call, "range takes one to three numbers")
+            raise Problem(call, "range takes one to three numbers", "range(start, stop, step)")
         start, stop, step = self.range_bounds(call)
         if backwards and step != 1:
             raise Problem(call, "a reversed range has no step", "compute the index from a plain one")
@@ -524,7 +531,7 @@ class Statements(Messages, Calls):
         start, stop = self.unify(values[0], values[1], call)
         start, stop = self.runtime(start, nodes[0]), self.runtime(stop, nodes[1])
         if not isinstance(start.type, types.IntType) or start.type != stop.type:
-            raise Problem(call, f"range takes integers, this is {start.type} and {stop.type}")
+            raise Problem(call, f"range takes integers, this is {start.type} and {stop.type}", "convert them")
         return start, stop, step
 
     def try_(self, node: ast.Try) -> list[tree.Statement]:
@@ -533,7 +540,7 @@ class Statements(Messages, Calls):
         if node.orelse:
             raise Problem(node, "there is no else after except", "write it at the end of the try")
         if len(node.handlers) != 1:
-            raise Problem(node, "one try, one except BootError")
+            raise Problem(node, "one try, one except", "write one except BootError:")
         handler = node.handlers[0]
         caught = None if handler.type is None else self.expression(handler.type)
         if not isinstance(caught, Comptime) or caught.value is not words.BootError:
