@@ -44,14 +44,15 @@ def assert_arrived(outcome: Outcome) -> None:
     assert outcome.exit_code == PASSED, outcome.text
     assert "read 0 55 aa" in outcome.text
     assert "beyond 1" in outcome.text
-    assert outcome.text.count("kept True") == 2
+    assert "a20 0 True" in outcome.text
+    assert outcome.text.count("kept True") == 4
 
 
 def test_what_stage_4_is_told(tmp_path: Path) -> None:
     """Does BootContext hold what this machine has?"""
     outcome = boot(disk(), tmp_path)
     assert_arrived(outcome)
-    assert outcome.text.startswith("Bootslang\r\ndoor 1 flags 6 drive 80\r\nsector 200 call 7f partition 800\r\n")
+    assert outcome.text.startswith("door 1 flags 6 drive 80\r\nsector 200 call 7f partition 800\r\n")
     memory = outcome.values("memory")
     assert [0, 0x9FC00, 1] in memory
     assert [0x100000, 0x3EE0000, 1] in memory
@@ -148,6 +149,18 @@ def test_every_kind_of_disk(tmp_path: Path, devices: tuple[str, ...]) -> None:
     """Does the BIOS's every disk boot?"""
     path = disk().write(tmp_path / "disk.img")
     assert_arrived(run(*attached(path, *devices), arguments=("-m", "64")))
+
+
+def test_a_sector_beyond_32_bits(tmp_path: Path) -> None:
+    """Does stage 4 reach a sector above 2^32 through the gate?"""
+    path = disk().write(tmp_path / "disk.img")
+    with path.open("r+b") as file:
+        file.truncate(3 << 40)
+        file.seek((2**32 + 5) * 512)
+        file.write(b"\xfa" + bytes(510) + b"\xce")
+    outcome = run(*file_of(path), arguments=("-m", "64"))
+    assert_arrived(outcome)
+    assert outcome.values("far") == [[0, 0xFA, 0xCE]]
 
 
 def test_another_disk_than_the_first(tmp_path: Path) -> None:

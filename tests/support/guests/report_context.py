@@ -4,14 +4,17 @@
 isa-debug-exit is 33.
 """
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from bootslang.boot.context import GATE_READ, BootContext, GateRequest
 from bootslang.boot.layout import STAGE4_STACK_TOP
 from bootslang.boot.lib import console
-from bootslang.slang import asm, compile_for, fn, halt, outb, read_tsc, span, u8, u32
+from bootslang.slang import asm, compile_for, fn, halt, outb, ptr, read_tsc, span, u8, u32, volatile
 
 compile_for("protected32")
+
+FAR_LBA: Final = 2**32 + 5
+"""Beyond what 32 bits count; a test may have put a sector there."""
 
 
 @fn(naked=True, section=".start")
@@ -47,6 +50,7 @@ def main(context_address: u32) -> NoReturn:
     print(f"framebuffer {framebuffer.width:x} {framebuffer.height:x} {framebuffer.depth:x} {framebuffer.pitch:x}")
     print(f"stamps {context.stamps[2] != 0} {context.stamps[3] > context.stamps[2]} {read_tsc() > context.stamps[3]}")
     read_sectors(context)
+    switch_a20_off(context)
     outb(0xF4, 0x10)
     halt()
 
@@ -62,10 +66,28 @@ def read_sectors(context: BootContext) -> None:
     call_gate(context.gate, context.gate_request)
     sector = span[u8](context.bounce, 512)
     print(f"read {request.flags:x} {sector[510]:x} {sector[511]:x}")
+    request.esi = FAR_LBA & 0xFFFF_FFFF
+    request.edi = FAR_LBA >> 32
+    call_gate(context.gate, context.gate_request)
+    print(f"far {request.flags:x} {sector[0]:x} {sector[511]:x}")
     request.esi = 0xFFFF_FFF0
     request.edi = 0xFFFF
     call_gate(context.gate, context.gate_request)
     print(f"beyond {request.flags:x}")
+
+
+@fn
+def switch_a20_off(context: BootContext) -> None:
+    """Let the BIOS do what the gate has to undo: INT 15h AX=2400h."""
+    request = GateRequest.at(context.gate_request)
+    request.interrupt = 0x15
+    request.eax = 0x2400
+    call_gate(context.gate, context.gate_request)
+    low = ptr[volatile[u32]](0x500)
+    high = ptr[volatile[u32]](0x10_0500)
+    low[0] = 0x1234_5678
+    high[0] = 0x8765_4321
+    print(f"a20 {request.flags & 1:x} {low[0] == 0x1234_5678}")
 
 
 @fn

@@ -108,7 +108,6 @@ def main(drive_number: u32, partition_lba: u32) -> NoReturn:
     header = LoaderHeader.at(STAGE2)
     context = begin_context(drive_number, partition_lba)
     console.start(True, header.flags & FLAG_VERBOSE != 0)
-    print("Bootslang")
     require_pentium()
     context.stamps[2] = read_tsc()
     context.flags |= FLAG_TSC
