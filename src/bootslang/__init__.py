@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
     from bootslang.image import BuildReport, Image, inspect, verify
-    from bootslang.inspection import identify
     from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
+    from bootslang.inspection import identify
     from bootslang.kernel import Kernel
 
     __version__: str
@@ -29,6 +29,7 @@ __all__ = [
     "__version__",
     "busybox_initramfs",
     "directory_initramfs",
+    "identify",
     "inspect",
     "verify",
 ]
