@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
@@ -112,18 +113,34 @@ def check_file(path: Path, *, targets: tuple[str, ...] = ()) -> list[Diagnostic]
         module = load_file(path)
     except CompileError as error:
         return error.diagnostics
+    chosen = targets or stated_targets(module) or units.TARGETS
+    # Assembly is for one width. What stands in a branch for one target (`if target.bits == 64:`) calls it there alone;
+    # assembly that nothing here calls is for all targets of the file.
+    aside = [f for f in units.functions_of(module) if f.options.naked and not (f.options.section or f.options.symbol)]
+    rest = [function for function in units.functions_of(module) if function not in aside]
     found: list[Diagnostic] = []
-    for target in targets or stated_targets(module) or units.TARGETS:
-        try:
-            text = ir_of_file(module, target, units.functions_of(module))
-            if " asm " in text:
-                units.compile_ir(text, target)
-        except CompileError as error:
-            found += error.diagnostics
-        except BackendError as error:
-            if error.kind != "missing":
-                raise
+    called: set[str] = set()
+    for target in chosen:
+        found += findings(module, target, rest, called)
+    left = [function for function in aside if function.symbol not in called]
+    for target in chosen if left else ():
+        found += findings(module, target, left, called)
     return sorted(set(found))
+
+
+def findings(module: ModuleType, target: str, roots: list[Function], called: set[str]) -> list[Diagnostic]:
+    """What is wrong with these functions and those that they call; adds the latters' symbols to `called`."""
+    try:
+        text = ir_of_file(module, target, roots)
+        called.update(re.findall(r'^define [^@]*@"([^"]+)"', text, re.MULTILINE))
+        if f"# {shown(str(module.__file__))}:" in text:  # assembly of this file's own: LLVM alone can judge it
+            units.compile_ir(text, target)
+    except CompileError as error:
+        return error.diagnostics
+    except BackendError as error:
+        if error.kind != "missing":
+            raise
+    return []
 
 
 def stated_targets(module: ModuleType) -> tuple[str, ...]:
