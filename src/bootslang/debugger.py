@@ -8,7 +8,6 @@ Stage 4 is there twice, for 64-bit and for 32-bit CPUs, at the same addresses: a
 
 import os
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from xxhash import xxh3_64_hexdigest
 
 from bootslang.errors import InputInvalid
 from bootslang.image import inspect
-from bootslang.rocket import stages
+from bootslang.rocket import Stages, stages
 from bootslang.slang.cache import default_directory
 
 CPUS_WITHOUT_LONG_MODE: Final = frozenset(
@@ -35,13 +34,15 @@ class Session:
     sources: Path
     """The folder that the file names in them start from."""
     port: int
+    fits: bool
+    """Whether the disk's loader is this version's: else lines are not where gdb takes them to be."""
 
     def arguments(self) -> list[str]:
         """The command line of gdb."""
         commands = [
             "set architecture i386:x86-64",  # what QEMU's stub speaks, whatever mode the CPU is in
-            f"directory {self.sources}",
-            *(f"add-symbol-file {path}" for path in self.symbols),
+            f"directory {shlex.quote(str(self.sources))}",
+            *(f"add-symbol-file {shlex.quote(str(path))}" for path in self.symbols),
             f"target remote 127.0.0.1:{self.port}",
         ]
         return ["gdb", "-q", "-iex", "set confirm off", *(word for line in commands for word in ("-ex", line))]
@@ -56,28 +57,28 @@ def session_for(disk: str | os.PathLike[str], port: int, *, cpu: str | None = No
     boot = inspect(disk).boot
     chunks = [chunk for manifest in boot.manifests for blob in manifest.blobs for chunk in blob.chunks] if boot else []
     model = (cpu or "").split(",")[0]
-    return session(port, codecs={chunk.codec for chunk in chunks}, long_mode=model not in CPUS_WITHOUT_LONG_MODE)
+    linked = stages(codecs={chunk.codec for chunk in chunks})
+    loader = boot.loader_slots[0].stages if boot else ()
+    of_disk = [(stage.address, stage.memory) for stage in loader[1:]]
+    ours = [(image.base, image.memory_bytes) for image in (linked.stage3, linked.lift64, linked.lift32)]
+    return session(linked, port, long_mode=model not in CPUS_WITHOUT_LONG_MODE, fits=of_disk == ours)
 
 
-def session(port: int, *, codecs: Iterable[str] = (), long_mode: bool = True) -> Session:
-    """A session with the symbols of all stages of a disk that uses `codecs`.
+def session(linked: Stages, port: int, *, long_mode: bool = True, fits: bool = True) -> Session:
+    """A session with the symbols of these stages.
 
     `long_mode`: whether the machine's CPU has it, so that the 64-bit stage 4 will run.
     """
-    linked = stages(codecs=codecs)
     chosen = (linked.stage1, linked.stage2, linked.stage3, linked.lift64 if long_mode else linked.lift32)
     folder = default_directory() / "symbols"
     try:
-        return Session(
-            symbols=tuple(_write(folder, image.name, image.elf) for image in chosen),
-            sources=Path(__file__).parent.parent,
-            port=port,
-        )
+        symbols = tuple(_write(folder, image.name, image.elf) for image in chosen)
     except OSError as error:
         raise InputInvalid(
             f"The symbols cannot be written to {folder}: {error.strerror}.",
             hint="Set BOOTSLANG_CACHE to a directory that is yours.",
         ) from error
+    return Session(symbols=symbols, sources=Path(__file__).parent.parent, port=port, fits=fits)
 
 
 def _write(folder: Path, name: str, elf: bytes) -> Path:

@@ -86,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except click.exceptions.Abort:
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise

@@ -59,7 +59,7 @@ def _of_compiler(error: BaseException) -> Failure | None:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!", ")")) else f"{text}."
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -123,4 +123,6 @@ def _tell(disk: str, pc: "Machine", guest: "Guest") -> None:
 
     assert guest.gdb_port is not None  # noqa: S101 - the machine was asked for it
     session = session_for(disk, guest.gdb_port, cpu=pc.cpu)
+    if not session.fits:
+        click.echo("warning: this loader is not of this version of Bootslang, so gdb will see other lines", err=True)
     click.echo(f"{PROGRAM}: the machine waits for gdb. In another terminal:\n\n  {session.command()}\n", err=True)

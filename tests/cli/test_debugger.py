@@ -1,0 +1,92 @@
+"""Does the printed line lead gdb through stage 4's Python source?"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bootslang import Image, debugger
+from bootslang.boot.lift import main as lift
+from bootslang.kernel.debian import cloud_kernel, i386_kernel
+from support.disks import FakeStages, elf_kernel
+
+LINE = "offset: u64 = reader.chunks[0].unpacked"
+"""A line of stage 4, the first of load_kernel."""
+FUNCTION_LINES = 6
+"""How many follow it there: the optimiser decides which of them comes next."""
+SOURCES = Path(debugger.__file__).parents[1]
+
+
+@contextmanager
+def waiting_machine(*options: str) -> Iterator[str]:
+    """A machine that `bootslang run --gdb` started, and the line that it printed."""
+    command = [sys.executable, "-m", "bootslang", "run", "--gdb", "--timeout", "120", *options, "disk.img"]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        yield next(line.strip() for line in process.stderr if line.startswith("  gdb "))
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.machine
+@pytest.mark.parametrize(("bits", "options"), [(64, ()), (32, ("--cpu", "pentium3"))])
+def test_gdb_stops_at_a_line_of_stage_4_and_steps(bits: int, options: tuple[str, ...]) -> None:
+    kernel = cloud_kernel() if bits == 64 else i386_kernel()
+    Image(kernel=kernel, codec="bzip2").build("disk.img")
+    source = Path(str(lift.__file__)).read_text().splitlines()
+    number = next(number for number, line in enumerate(source, 1) if LINE in line)
+    with waiting_machine(*options) as line:
+        assert f"lift{bits}-" in line
+        steps = f"-ex 'hbreak main.py:{number}' -ex continue -ex 'info registers rip' -ex next"
+        seen = subprocess.run(  # noqa: S602 - the line is for a shell
+            f"{line.replace('gdb -q', 'gdb -q -batch -nx', 1)} {steps}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    stop, _, step = seen.stdout.partition("\nrip ")
+    assert re.search(rf"^Breakpoint 1, .* at bootslang/boot/lift/main\.py:{number}$", stop, re.MULTILINE), seen
+    assert f"\n{number}\t    {LINE}" in stop
+    shown = re.search(r"^(\d+)\t(.*)$", step, re.MULTILINE)
+    assert shown, seen
+    assert int(shown[1]) in range(number + 1, number + FUNCTION_LINES + 1)
+    assert shown[2] == source[int(shown[1]) - 1]
+
+
+def test_every_stage_s_symbols_are_there_once() -> None:
+    Image(kernel=elf(), codec="bzip2").build("disk.img")
+    session = debugger.session_for("disk.img", 1234, cpu="qemu64,+rdrand")
+    assert [path.name.partition("-")[0] for path in session.symbols] == ["stage1", "stage2", "stage3", "lift64"]
+    assert session.fits
+    assert session == debugger.session_for("disk.img", 1234)
+    assert session.command().endswith("-ex 'target remote 127.0.0.1:1234'")
+    narrow = debugger.session_for("disk.img", 1234, cpu="pentium3")
+    assert narrow.symbols[-1].name.startswith("lift32-")
+
+
+def test_a_loader_of_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bootslang.image.builder.linked_stages", lambda codecs: FakeStages(codecs=codecs))
+    Image(kernel=elf()).build("disk.img")
+    assert not debugger.session_for("disk.img", 1234).fits
+
+
+def elf() -> Path:
+    path = Path("vmlinux")
+    path.write_bytes(elf_kernel(300_000))
+    return path

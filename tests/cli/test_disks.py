@@ -1,0 +1,179 @@
+"""Do build, inspect and verify say what the API says, and how does each refuse?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bootslang import Image
+from bootslang.kernel.debian import cloud_kernel
+from support.command import Command, Result
+from support.disks import MIB
+
+
+def test_build_prints_the_report_and_the_same_bytes_come_from_the_api(bootslang: Command, kernel: Path) -> None:
+    Path("initrd").write_bytes(b"initrd" * 1000)
+    built = bootslang(
+        "build",
+        "-k",
+        str(kernel),
+        "-i",
+        "initrd",
+        "-i",
+        "initrd",
+        "-c",
+        "a=1",
+        "--codec",
+        "bzip2",
+        "--verbose",
+        "1.img",
+    )
+    assert (built.code, built.err) == (0, "")
+    image = Image(kernel=kernel, initrds=["initrd", "initrd"], command_line="a=1", codec="bzip2", verbose=True)
+    report = image.build("2.img")
+    assert built.out == "".join(f"{line}\n" for line in report.lines()).replace("2.img", "1.img")
+    assert Path("1.img").read_bytes() == Path("2.img").read_bytes()
+
+
+def test_every_option_of_build_reaches_the_image(bootslang: Command, kernel: Path) -> None:
+    options = "--size 64M --sector-size 4096 --framebuffer 1024x768x32 --disk-signature 0x12345678 --codec none --force"
+    assert bootslang("build", "-k", str(kernel), *options.split(), "disk.img").code == 0
+    shown = json.loads(bootslang("inspect", "--json", "disk.img").out)
+    slot = shown["boot"]["loader_slots"][0]
+    assert (shown["size"], shown["sector_size"], shown["disk_signature"]) == (64 * MIB, 4096, "0x12345678")
+    assert (slot["framebuffer"], slot["verbose"]) == ([1024, 768, 32], False)
+
+
+def test_a_root_tree_becomes_a_second_partition(bootslang: Command, kernel: Path) -> None:
+    Path("rootfs").mkdir()
+    Path("rootfs/hello").write_text("hello")
+    assert bootslang("build", "-k", str(kernel), "--root", "rootfs", "disk.img").code == 0
+    assert len(json.loads(bootslang("inspect", "--json", "disk.img").out)["partitions"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        (
+            "-k nowhere",
+            4,
+            "nowhere cannot be read: No such file or directory.\n  Check the path and its permissions.",
+        ),
+        (
+            "-k KERNEL -i nowhere",
+            4,
+            "The initrd nowhere does not exist.\n  Name a file: a cpio archive, packed or not.",
+        ),
+        (
+            "-k KERNEL --codec lzma",
+            2,
+            "There is no codec 'lzma'.\n  Choose one of: auto, none, bzip2.",
+        ),
+        (
+            "-k KERNEL --framebuffer big",
+            2,
+            "'big' is no video mode.\n  Write width, height and bits per pixel: 1024x768x32.",
+        ),
+        (
+            "-k KERNEL --sector-size 513",
+            2,
+            "Sectors of 513 bytes are not supported.\n  Choose 512 or 4096.",
+        ),
+        (
+            "-k KERNEL --root nowhere",
+            2,
+            "The root tree nowhere is no directory.\n  Give a directory with what / is to hold.",
+        ),
+    ],
+)
+def test_build_refuses_with_the_reason(bootslang: Command, kernel: Path, options: str, code: int, text: str) -> None:
+    words = options.replace("KERNEL", str(kernel)).split()
+    assert bootslang("build", *words, "disk.img") == Result(code, "", f"bootslang: error: {text}\n")
+    assert not Path("disk.img").exists()
+
+
+def test_verify_tells_damage_line_by_line(bootslang: Command, kernel: Path) -> None:
+    bootslang("build", "-k", str(kernel), "disk.img")
+    assert bootslang("verify", "disk.img") == Result(0, "disk.img: everything is as it was built\n", "")
+    with Path("disk.img").open("r+b") as file:
+        file.seek(MIB + 300)
+        file.write(b"damage")
+    found = bootslang("verify", "disk.img")
+    assert found.code == 1
+    assert found.out.startswith("loader slot A: ")
+    assert found.err == (
+        "bootslang: error: disk.img is damaged: 1 thing found.\n"
+        "  `bootslang build` on it writes a new generation and loader.\n"
+    )
+
+
+def test_inspect_shows_a_disk_as_a_tree(bootslang: Command, kernel: Path) -> None:
+    bootslang("build", "-k", str(kernel), "-c", "console=ttyS0 [bold]x[/bold]", "disk.img")
+    shown = bootslang("inspect", "disk.img")
+    assert (shown.code, shown.err) == (0, "")
+    for words in (
+        "├── partition table, disk signature 0x",
+        "│   └── 1: type 0xda, sector 2048, ",
+        "    ├── loader slot A at 0x0\n",
+        "│   ├── stage 4 (64-bit): ",
+        "    ├── manifest 0 at 0x80000: generation 1\n",
+        "│       └── console=ttyS0 [bold]x[/bold]\n",
+        "    ├── manifest 1 at 0x81000: empty\n",
+        "    ├── boots generation 1\n",
+        "        ├── 0x7c00-0x7dff stage 1\n",
+    ):
+        assert words in shown.out
+
+
+def test_inspect_shows_damage(bootslang: Command, kernel: Path) -> None:
+    bootslang("build", "-k", str(kernel), "disk.img")
+    with Path("disk.img").open("r+b") as file:
+        file.seek(MIB + 0x8_0000 + 40)
+        file.write(b"damage")
+    shown = bootslang("inspect", "disk.img")
+    assert shown.code == 0
+    assert "nothing here boots\n" in shown.out
+
+
+def test_inspect_shows_an_elf_kernel(bootslang: Command, kernel: Path) -> None:
+    shown = bootslang("inspect", str(kernel))
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith(f"{kernel}: 64-bit ELF kernel, 304,096 bytes\n")
+    assert "│   └── 0x1000000-0x10493df RE, 300,000 bytes from offset 0x1000\n" in shown.out
+    assert json.loads(bootslang("inspect", "--json", str(kernel)).out)["kind"] == "elf64"
+
+
+def test_inspect_takes_a_bzimage_for_a_kernel_although_it_ends_its_first_sector_like_a_disk(bootslang: Command) -> None:
+    shown = bootslang("inspect", str(cloud_kernel()))
+    assert ": bzImage, boot protocol 2.15, " in shown.out
+    assert "entered in 64-bit mode at 0x" in shown.out
+
+
+GZIP = b"\x1f\x8b\x08" + bytes(2000)
+NO_SIGNATURE = "FILE is no kernel that can be booted: it is "
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", NO_SIGNATURE + "an empty file.\n"),
+        (
+            GZIP,
+            NO_SIGNATURE + "a file compressed with gzip, and damaged.\n  Unpack it first, and give what comes out.\n",
+        ),
+        (
+            bytes(450) + b"\x83" + bytes(59) + b"\x55\xaa" + bytes(512),
+            "Entry 1 of the partition table has type 0x83, but no sectors.\n",
+        ),
+    ],
+)
+def test_inspect_names_what_a_file_is_instead(bootslang: Command, content: bytes, text: str) -> None:
+    Path("FILE").write_bytes(content)
+    shown = bootslang("inspect", "FILE")
+    assert (shown.code, shown.out) == (4, "")
+    assert shown.err.startswith(f"bootslang: error: {text}")
+
+
+def test_inspect_shows_a_disk_that_has_no_active_partition(bootslang: Command) -> None:
+    Path("FILE").write_bytes(bytes(510) + b"\x55\xaa" + bytes(512))
+    assert "└── The disk has no active partition.\n" in bootslang("inspect", "FILE").out
