@@ -40,3 +40,9 @@ DATA32: Final = 0x18
 CODE16: Final = 0x20
 DATA16: Final = 0x28
 """Base 0, limit 0xFFFF: what a BIOS expects of segments."""
+
+assert BOOT_SECTOR >= LOW_STACK_TOP > LOW_STACK_BOTTOM
+assert STAGE2_END <= 0x10000, "real mode reaches the gate with segment 0"
+assert STAGE2_END <= STAGE3 and STAGE3_END <= CONTEXT and CONTEXT_END <= STAGE4 and STAGE4_END <= STAGE4_STACK_BOTTOM
+assert STAGE4_STACK_TOP <= BOUNCE and BOUNCE_END <= PAGE_TABLES and PAGE_TABLES_END <= LEAST_LOW_MEMORY
+assert BOUNCE % 0x10000 == 0 and BOUNCE_END - BOUNCE <= 0x10000, "one transfer crosses no 64 KiB boundary"
