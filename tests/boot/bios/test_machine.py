@@ -5,16 +5,16 @@ A small stage 4 of the tests' own (support/guests/report_context.py) prints what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootslang.boot.layout import STAGE4
 from support.bios_disk import DISK_SIGNATURE, PASSED, Disk, Outcome, run
+from support.bochs import run_bochs
 from support.linked import linked
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.machine
 
@@ -172,6 +172,30 @@ def test_another_disk_than_the_first(tmp_path: Path) -> None:
     outcome = run(*drives, arguments=("-m", "64"))
     assert_arrived(outcome)
     assert "edd 2 " in outcome.text
+
+
+def test_the_second_drive_through_another_loader(tmp_path: Path) -> None:
+    """Started by GRUB's `chainloader` with DL = 81h, is drive 81h the one that every stage reads?"""
+    script = tmp_path / "load.cfg"
+    script.write_text("set root=hd1\nchainloader (hd1)+1\nboot\n")
+    core = tmp_path / "core.img"
+    modules = ("biosdisk", "chain", "boot")
+    subprocess.run(
+        ["grub-mkimage", "-O", "i386-pc", "-p", "(hd0)/x", "-c", str(script), "-o", str(core), *modules], check=True
+    )
+    grub = tmp_path / "grub.img"
+    first = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()[:510] + b"\x55\xaa"
+    grub.write_bytes((first + core.read_bytes()).ljust(1 << 20, b"\0"))
+    outcome = run(*file_of(grub), *file_of(disk().write(tmp_path / "disk.img")), arguments=("-m", "64"))
+    assert_arrived(outcome)
+    assert "drive 81\r\n" in outcome.text
+    assert "signatures 2" in outcome.text
+
+
+def test_the_bios_of_bochs(tmp_path: Path) -> None:
+    """Does another PC's BIOS carry stages 1 to 3 and the gate as well?"""
+    text = run_bochs(disk().write(tmp_path / "disk.img"), tmp_path, until="a20 ")
+    assert_arrived(Outcome(text, PASSED))
 
 
 @pytest.mark.parametrize("stage", ["stage 2", "survey", "lift64"])
