@@ -53,7 +53,7 @@ class Unit:
         self.files: dict[int, str] = {}
         self.used: dict[str, None] = {}
         self.roots: set[functions.Function] = set()
-        self.results: dict[int, tree.Local] = {}
+        self.results: dict[str, tree.Local] = {}
         self.outlined = 0
         self.placed_modules: set[str] = set()
 
@@ -176,7 +176,7 @@ class Unit:
         return quoted(symbol)
 
     def result_local(self, body: tree.Body) -> tree.Local:
-        return self.results.setdefault(id(body), tree.Local("", body.result, body.location))
+        return self.results.setdefault(body.symbol, tree.Local("", body.result, body.location))
 
     # The host
 
