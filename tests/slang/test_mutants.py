@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from bootslang.slang.diagnostics import CompileError
 from bootslang.slang.emission import check_file, compile_file
 from bootslang.slang.source import source_of
@@ -23,18 +24,61 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-SOURCES = sorted((HERE / "language").glob("test_*.py")) + [
-    HERE.parents[1] / "src" / "bootslang" / "boot" / "lift" / "memory_map.py"
+SOURCES = [
+    *sorted((HERE / "language").glob("test_*.py")),
+    HERE.parents[1] / "src" / "bootslang" / "boot" / "lift" / "memory_map.py",
 ]
-EXPRESSIONS = (
-    "0 -1 256 1.5 None True 'x' [1] (1,2) {} u8 span[u8] u8(3) u64(5) array[u8](3) text('ab') len lambda:0 ...".split()
-)
-STATEMENTS = [
-    "pass", "return", "return 5", "break", "continue", "raise", "x = 5", "x = x", "del x", "global x", "a = b = 1",
-    "x: u8 = 300", "x += 1", "yield", "assert x", "x[0] = 1", "x.y = 1", "x, y = 1, 2", "import os", "x = asm('nop')",
-    "x = asm('nop').eax", "print(x)", "print(f'{x:#x}')", "for x in x: pass", "while x: x -= 1", "x = array[u8](4)[1:3]",
-    "try:\n    x = 1\nexcept BootError as e:\n    x = e", "if x:\n    y = 1\nx = y", "x[0:4] = x[1:5]", "x = checked(x + 1)",
-]  # fmt: skip
+EXPRESSIONS = """
+0
+-1
+256
+1.5
+None
+True
+'x'
+[1]
+(1, 2)
+{}
+u8
+span[u8]
+u8(3)
+u64(5)
+array[u8](3)
+text('ab')
+len
+lambda: 0
+...
+""".strip().splitlines()
+STATEMENTS = """
+pass
+return
+return 5
+break
+continue
+raise
+x = 5
+x = x
+del x
+global x
+a = b = 1
+x: u8 = 300
+x += 1
+yield
+assert x
+x[0] = 1
+x.y = 1
+x, y = 1, 2
+import os
+x = asm('nop')
+x = asm('nop').eax
+print(x)
+print(f'{x:#x}')
+for x in x: pass
+while x: x -= 1
+x = array[u8](4)[1:3]
+x[0:4] = x[1:5]
+x = checked(x + 1)
+""".strip().splitlines()
 
 
 def expressions(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:

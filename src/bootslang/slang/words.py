@@ -337,6 +337,8 @@ class Target:
     """True when compiled for the machine that runs the tests, where no port and no register is touched."""
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)  # what Python itself asks every object for
         raise only_compiled(f"target.{name}")
 
 
