@@ -153,7 +153,8 @@ class Engine:
             home, _, name = symbol.rpartition(".")
             view = memoryview(bytearray(8))
             namespace, place = vars(sys.modules[home]), view[: types.size_of(kind, 8)]
-            self.numbers[symbol] = Number(namespace, name, place, types.Cell(kind))
+            number = self.numbers[symbol] = Number(namespace, name, place, types.Cell(kind))
+            number.give()
         self.storage[symbol] = view
         self.initial[symbol] = bytes(view)
         self.llvm.add_symbol(symbol, memory.address_of(view))
@@ -162,6 +163,8 @@ class Engine:
         """Give every module-level variable the value that it had when its code was loaded."""
         for symbol, view in self.storage.items():
             view[:] = self.initial[symbol]
+        for number in self.numbers.values():
+            number.take()
 
     def link(self, code: bytes) -> None:
         engine = self.llvm.create_mcjit_compiler(self.llvm.parse_assembly(""), self.machine)
