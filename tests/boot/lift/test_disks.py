@@ -67,6 +67,7 @@ def test_linux_boots_from_another_disk_than_the_first(guests: Guests) -> None:
     boots(Machine(Drive(path=other), Drive(path=disk, kind="virtio", boot_index=0), accel="tcg", memory=256))
 
 
+@pytest.mark.slow
 def test_linux_boots_as_drive_81h_from_a_boot_manager(guests: Guests) -> None:
     disk = guests.disk(debian.cloud_kernel(), system(), verbose=True)
     grub = guests.folder / "grub.img"
@@ -83,7 +84,8 @@ def test_linux_boots_as_drive_81h_from_a_boot_manager(guests: Guests) -> None:
     assert f"[{COMMAND_LINE}]" in report.console
 
 
-@pytest.mark.parametrize("kind", ["nvme", pytest.param("ahci", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["nvme", "ahci"])
 def test_linux_boots_from_beyond_sector_2_to_the_32(guests: Guests, kind: DriveKind) -> None:
     disk = guests.folder / "huge.img"
     first, sectors = 0xFFFF_FC00, 0x2_0000
