@@ -6,6 +6,9 @@ IF = 1, DF = 0, DL = the drive, EBX = the first LBA of the boot partition.
 
 What goes wrong is a letter, on the screen and on COM1, which docs/errors.md explains; then a key, then INT 18h, which
 lets the BIOS try its next device.
+
+Some BIOSes write a FAT parameter block into bytes 0x0B to 0x59 of what they take for a floppy's boot sector. There is
+no room to leave these free.
 """
 
 from typing import Final, NoReturn
@@ -32,18 +35,13 @@ from bootslang.slang import (
 compile_for("real16")
 
 DRIVE: Final = BOOT_SECTOR + 512
+"""Where the drive's number is kept: behind the sector, where it costs no byte of it."""
 PARTITION_TABLE: Final = BOOT_SECTOR + 446
 PARTITIONS: Final = 4
 ACTIVE: Final = 0x80
 ATTEMPTS: Final = 4
-PACKETS_SUPPORTED: Final = 1
-READ_PACKET: Final = 0x4200
-READ_ONE_SECTOR: Final = 0x0201
 SUMMED_FROM: Final = offsetof(LoaderHeader, "size")
 MOST_WORDS: Final = (STAGE2_END - STAGE2 - SUMMED_FROM) // 4
-
-COM1: Final = 0x3F8
-COM1_LINE_CONTROL: Final = 0x3FB
 
 
 class PartitionEntry(Struct):
@@ -67,8 +65,6 @@ class BootSectorOptions(Struct):
 
 
 class Drive(Struct):
-    """A variable behind the sector, where it costs no byte of it."""
-
     number: u8
 
 
@@ -124,7 +120,11 @@ def boot_partition() -> u32:
 
 @fn
 def read(lba: u32) -> bool:
-    """Fill memory from STAGE2 on: by one packet or, from a drive without packets, sector by sector up to STAGE2_END."""
+    """Fill memory from STAGE2 on: by one packet or, from a drive without packets, sector by sector up to STAGE2_END.
+
+    Assembly, the arithmetic too, because of the 440 bytes: in 16-bit code the compiler has a prefix for almost every
+    instruction, and what lives across a BIOS call goes to the stack and back.
+    """
     after = asm(
         f"""
         push 0                      # an address packet: LBA, segment and offset, count, size
@@ -147,7 +147,7 @@ def read(lba: u32) -> bool:
         shr cx, 1
         jnc 2f
         mov ah, 0x42
-        pusha
+        pushad
         jmp 4f
 
     2:  push dx                     # it does not: cylinders, heads and sectors
@@ -162,7 +162,7 @@ def read(lba: u32) -> bool:
         and ecx, 63                 # sectors a track
         jz 9f
         mov bx, {STAGE2}
-    3:  pusha
+    3:  pushad
         mov bp, dx
         mov eax, [si + 8]
         xor edx, edx
@@ -192,7 +192,7 @@ def read(lba: u32) -> bool:
         dec bp
         jnz 5b
         stc
-    6:  popa
+    6:  popad
         jc 9f
         test ah, 0x40
         jnz 9f                      # the packet has read it all
