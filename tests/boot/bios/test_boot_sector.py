@@ -183,6 +183,19 @@ def test_letter_p() -> None:
     assert outcome.reads == []
 
 
+def test_two_active_partitions() -> None:
+    """Is the first of two active entries taken?"""
+    sector = bytearray(boot_sector(lba=PARTITION_LBA, active=1))
+    sector[446 + 48 : 446 + 64] = b"\x80" + bytes(7) + (9999).to_bytes(4, "little") + bytes(4)
+    assert_entered(boot(Drive(sectors=WHOLE), bytes(sector)), STAGE)
+
+
+def test_an_active_entry_that_leads_nowhere() -> None:
+    """Does an active entry without a start end in a letter, not in the boot sector itself being entered?"""
+    sector = boot_sector(lba=0)
+    assert_failed(boot(Drive(sectors={0: sector}), sector), b"S")
+
+
 def test_a_logical_partition() -> None:
     """Without an active primary partition, is the logical one taken that `build` has written down?"""
     outcome = boot(

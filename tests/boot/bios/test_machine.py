@@ -66,6 +66,17 @@ def test_what_stage_4_is_told(tmp_path: Path) -> None:
     assert "stamps True True True" in outcome.text
 
 
+def test_screen_serial_port_and_debug_port_show_the_same(tmp_path: Path) -> None:
+    """Is what COM1 says on port 0xE9, byte by byte, and on the screen?"""
+    debug = tmp_path / "debug"
+    outcome = boot(disk(verbose=True), tmp_path, "-debugcon", f"file:{debug}")
+    assert_arrived(outcome)
+    assert debug.read_bytes().decode() == outcome.text
+    lines = [line.rstrip() for line in outcome.text.splitlines()]
+    shown = next(index for index, line in enumerate(lines) if line.startswith("screen "))
+    assert lines[shown].removeprefix("screen ") == lines[shown - 1]
+
+
 def test_verbose(tmp_path: Path) -> None:
     """With `--verbose`, does each step tell itself?"""
     outcome = boot(disk(verbose=True), tmp_path)

@@ -9,7 +9,9 @@ from typing import Final, NoReturn
 from bootslang.boot.context import GATE_READ, BootContext, GateRequest
 from bootslang.boot.layout import STAGE4_STACK_TOP
 from bootslang.boot.lib import console
-from bootslang.slang import asm, compile_for, fn, halt, outb, ptr, read_tsc, span, u8, u32, volatile
+from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.screen import COLOUR_MEMORY
+from bootslang.slang import array, asm, compile_for, fn, halt, outb, ptr, read_tsc, span, u8, u16, u32, usize, volatile
 
 compile_for("protected32")
 
@@ -49,10 +51,22 @@ def main(context_address: u32) -> NoReturn:
     framebuffer = context.framebuffer
     print(f"framebuffer {framebuffer.width:x} {framebuffer.height:x} {framebuffer.depth:x} {framebuffer.pitch:x}")
     print(f"stamps {context.stamps[2] != 0} {context.stamps[3] > context.stamps[2]} {read_tsc() > context.stamps[3]}")
+    print_screen()
     read_sectors(context)
     switch_a20_off(context)
     outb(0xF4, 0x10)
     halt()
+
+
+@fn
+def print_screen() -> None:
+    """Tell what stands on the screen, in the line above the cursor."""
+    row = usize(BiosData.at(BIOS_DATA).cursor >> 8) - 1
+    cells = span[volatile[u16]](COLOUR_MEMORY + row * 160, 80)
+    line = array[u8](80)
+    for column in range(80):
+        line[column] = u8(cells[column])
+    print(f"screen {line}")
 
 
 @fn
