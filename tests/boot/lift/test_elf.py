@@ -15,6 +15,8 @@ TEXT = Load(16 * MIB, b"code" * 100)
 DATA = Load(18 * MIB, b"data" * 50, memory=4 * MIB, flags=READ_WRITE)
 VMLINUX = Elf([TEXT, DATA])
 VMLINUX32 = Elf([TEXT, DATA], bits=32)
+FIRST = 64
+"""Where the first program header of an ELF64 starts."""
 
 
 def read(kernel: Elf, size: int | None = None) -> ElfKernel:
@@ -53,12 +55,16 @@ def test_larger_program_headers_than_known_ones_are_stepped_over_whole() -> None
     assert segments(read(Elf([TEXT, DATA], program_header_size=72)))[1][0] == 18 * MIB
 
 
+def test_a_segment_without_bytes_in_the_file_may_name_any_offset() -> None:
+    inside = field(FIRST + 56 + 8, "<Q", len(VMLINUX.head) + 5)
+    empty = Load(18 * MIB, memory=4096, flags=READ_WRITE)
+    assert segments(read(Elf([TEXT, empty], patches=inside)))[1][0] == 18 * MIB
+
+
 def field(offset: int, layout: str, value: int) -> dict[int, bytes]:
     return {offset: struct.pack(layout, value)}
 
 
-FIRST = 64
-"""Where the first program header of an ELF64 starts."""
 REFUSED: Sequence[tuple[Elf, str]] = [
     (Elf([TEXT], patches={0: b"\x7fELG"}), "the kernel is no ELF file: it begins with 0x474c457f"),
     (Elf([TEXT], patches={5: b"\2"}), "the kernel is an ELF file of byte order 2, version 1: not for x86"),

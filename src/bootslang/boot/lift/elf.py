@@ -258,7 +258,7 @@ def check_kernel(elf: ElfKernel) -> None:
         for other in segments[:index]:
             if other.address + other.memory_size > segment.address:
                 raise BootError(f"the segments at {other.address:#x} and {segment.address:#x} overlap")
-            if other.offset < segment.offset + segment.file_size and segment.offset < other.offset + other.file_size:
+            if share_bytes(other, segment):
                 raise BootError(
                     f"the segments at {other.address:#x} and {segment.address:#x} share bytes of the kernel file"
                 )
@@ -270,6 +270,14 @@ def check_kernel(elf: ElfKernel) -> None:
     last = segments[len(segments) - 1]
     elf.low = segments[0].address
     elf.high = last.address + last.memory_size
+
+
+@fn
+def share_bytes(one: Segment, other: Segment) -> bool:
+    """Tell whether two segments, each inside the file, have bytes of the file in common."""
+    if not one.file_size or not other.file_size:
+        return False
+    return one.offset < other.offset + other.file_size and other.offset < one.offset + one.file_size
 
 
 @fn

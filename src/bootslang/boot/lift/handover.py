@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from bootslang.boot.layout import CODE32, DATA32
 from bootslang.boot.lift.paging import CR0_PG, CR4_PAE, EFER, EFER_LME
-from bootslang.slang import BootError, Struct, address, array, asm, compile_for, fn, halt, target, u16, u32, u64
+from bootslang.slang import Struct, address, array, asm, compile_for, fn, halt, target, u16, u32, u64
 
 compile_for("protected32", "long64")
 
@@ -27,7 +27,7 @@ class TablePointer(Struct):
 
 @fn
 def enter(entry: u64, zero_page: u64, long_mode: bool) -> NoReturn:
-    """Start the kernel at `entry`, in long mode or in 32-bit protected mode."""
+    """Start the kernel at `entry`, in long mode or in 32-bit protected mode, where the 32-bit stage 4 is anyway."""
     if target.bits == 64:
         if long_mode:
             pointer = TablePointer(limit=u16(len(LINUX_GDT) * 8 - 1), base=address(LINUX_GDT))
@@ -35,8 +35,6 @@ def enter(entry: u64, zero_page: u64, long_mode: bool) -> NoReturn:
         else:
             leave_long_mode(entry, zero_page)
     else:
-        if long_mode:
-            raise BootError("this is a 64-bit kernel, and this CPU has no long mode (64 bits): take a 32-bit kernel")
         jump(u32(entry), u32(zero_page))
     halt()
 

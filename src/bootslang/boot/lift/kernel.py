@@ -22,7 +22,7 @@ from bootslang.boot.lift.zero_page import (
     SetupHeader,
     ZeroPage,
 )
-from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u32, u64
+from bootslang.slang import BootError, Struct, compile_for, fn, span, target, u8, u32, u64
 
 compile_for("protected32", "long64")
 
@@ -60,16 +60,15 @@ def read_head(kernel: Kernel, kind: u32, head: span[u8], size: u64) -> None:
 
 
 @fn
-def check_cpu(kernel: Kernel, long_mode: bool) -> None:
-    """Refuse a 64-bit kernel on a CPU that has no long mode."""
-    wide = kernel.elf.bits == 64 if kernel.kind == KERNEL_ELF else kernel.image.has_entry_64
-    if wide and not long_mode:
+def check_cpu(kernel: Kernel) -> None:
+    """Refuse a 64-bit kernel in the 32-bit stage 4, which runs where there is no long mode."""
+    if target.bits == 32 and is_entered_in_long_mode(kernel):
         raise BootError("this is a 64-bit kernel, and this CPU has no long mode (64 bits): take a 32-bit kernel")
 
 
 @fn
 def is_entered_in_long_mode(kernel: Kernel) -> bool:
-    """Tell which state the kernel expects, on a CPU that has long mode if need be."""
+    """Tell which state the kernel expects, where the CPU can give it: 64 or 32 bits."""
     return kernel.elf.bits == 64 if kernel.kind == KERNEL_ELF else kernel.image.has_entry_64
 
 

@@ -6,7 +6,7 @@ the same for every door and for both widths. Nothing goes back.
 
 from typing import Final, NoReturn
 
-from bootslang.boot.context import DOOR_BIOS, FLAG_LONG_MODE, FLAG_TSC, FLAG_VERBOSE, BootContext, MemoryRange, TextMode
+from bootslang.boot.context import DOOR_BIOS, FLAG_TSC, FLAG_VERBOSE, BootContext, MemoryRange, TextMode
 from bootslang.boot.disk import (
     COMMAND_LINE,
     INITRD,
@@ -124,7 +124,7 @@ def read_kernel_head(record: BlobRecord, context: BootContext) -> None:
     reader.read_chunk(0, place, memory, context)
     head = span[u8](usize(place), size)
     kernel.read_head(payload, record.kind, head, record.size)
-    kernel.check_cpu(payload, context.flags & FLAG_LONG_MODE != 0)
+    kernel.check_cpu(payload)
     announce(record, head)
     allocator.release(context, place)
     reader.release_staging(context)
