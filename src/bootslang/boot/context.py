@@ -40,7 +40,10 @@ MAX_RESERVATIONS: Final = 64
 MAX_EDD_DEVICES: Final = 6
 MAX_MBR_SIGNATURES: Final = 16
 STAMPS: Final = 8
-"""Time stamps: [1] to [4] at the start of each stage, [5] just before the kernel."""
+"""Time stamps: [2] to [4] at the start of each stage, [5] just before the kernel.
+
+[1] stays 0: the boot sector has no room to find out whether the CPU has a counter.
+"""
 
 
 class MemoryRange(Struct):

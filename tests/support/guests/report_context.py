@@ -31,6 +31,7 @@ def start() -> None:
 @fn
 def main(context_address: u32) -> NoReturn:
     """Print everything."""
+    arrived = read_tsc()
     context = BootContext.at(context_address)
     console.start(context.framebuffer.base == 0, tell_all=False)
     print(f"door {context.door:x} flags {context.flags:x} drive {context.drive:x}")
@@ -50,6 +51,7 @@ def main(context_address: u32) -> NoReturn:
     print(f"text {text_mode.mode:x} {text_mode.columns:x} {text_mode.rows:x} {text_mode.is_vga:x}")
     framebuffer = context.framebuffer
     print(f"framebuffer {framebuffer.width:x} {framebuffer.height:x} {framebuffer.depth:x} {framebuffer.pitch:x}")
+    print(f"took {context.stamps[3] - context.stamps[2]:x} {arrived - context.stamps[3]:x}")
     print(f"stamps {context.stamps[2] != 0} {context.stamps[3] > context.stamps[2]} {read_tsc() > context.stamps[3]}")
     print_screen()
     read_sectors(context)

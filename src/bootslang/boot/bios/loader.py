@@ -62,6 +62,7 @@ from bootslang.slang import (
 compile_for("protected32")
 
 HEADER_BYTES: Final = sizeof(LoaderHeader)
+STAMP: Final = 2
 SIZE: Final = STAGE2 + offsetof(LoaderHeader, "size")
 
 request: GateRequest = GateRequest.zeroed()
@@ -109,12 +110,13 @@ def main(drive_number: u32, partition_lba: u32) -> NoReturn:
     context = begin_context(drive_number, partition_lba)
     console.start(True, header.flags & FLAG_VERBOSE != 0)
     require_pentium()
-    context.stamps[2] = read_tsc()
+    context.stamps[STAMP] = read_tsc()
     context.flags |= FLAG_TSC
-    require_low_memory()
-    enable_a20(ROUNDS)
-    open_drive(u8(drive_number), header.sector_size)
-    describe_drive(context, header)
+
+    require_low_memory()  # all that follows has its place below 512 KiB
+    enable_a20(ROUNDS)  # and stage 4 works above 1 MiB
+    open_drive(u8(drive_number), header.sector_size)  # packets or CHS, 512 or 4096 bytes
+    describe_drive(context, header)  # for stage 4, which reads the same way
     load_stage(header, STAGE_SURVEY, partition_lba, STAGE3, STAGE3_END)
     load_stage(header, choose_lift(header, context), partition_lba, STAGE4, STAGE4_END)
     enter(STAGE3, CONTEXT)
