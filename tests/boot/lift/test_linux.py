@@ -95,6 +95,7 @@ def test_the_kernel_keeps_a_complete_zero_page(guests: Guests) -> None:
     disk = guests.disk(debian.cloud_kernel(), amd64())
     report = run(Machine(disk, accel="tcg", memory=256, cpu="qemu64,+rdrand"))
     page = report.zero_page
+    assert page[0x01] > 2, "the cursor stands below our lines"
     assert page[0x07], "columns"
     assert page[0x0E:0x10] == b"\x19\x01", "25 lines of VGA"
     assert page[0x1E8] >= 5, "e820"
@@ -129,6 +130,11 @@ def test_a_64_bit_kernel_on_a_32_bit_cpu_is_told(guests: Guests) -> None:
 def test_too_little_memory_is_told_by_how_much(guests: Guests) -> None:
     disk = guests.disk(debian.cloud_kernel())
     fails(Machine(disk, accel="tcg", memory=48), "not enough memory for the kernel: ")
+
+
+def test_an_initrd_larger_than_the_memory_is_told_by_how_much(guests: Guests) -> None:
+    disk = guests.disk(debian.cloud_kernel(), bytes(64 * MIB), codec="bzip2")
+    fails(Machine(disk, accel="tcg", memory=96), "not enough memory for the initrd: 65536 KiB are needed")
 
 
 def test_a_32_bit_vmlinux_says_what_its_place_lacks(guests: Guests) -> None:

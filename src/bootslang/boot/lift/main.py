@@ -6,7 +6,7 @@ the same for every door and for both widths. Nothing goes back.
 
 from typing import Final, NoReturn
 
-from bootslang.boot.context import DOOR_BIOS, FLAG_TSC, FLAG_VERBOSE, BootContext, MemoryRange, TextMode
+from bootslang.boot.context import DOOR_BIOS, FLAG_TSC, FLAG_VERBOSE, BootContext, MemoryRange
 from bootslang.boot.disk import (
     COMMAND_LINE,
     INITRD,
@@ -25,7 +25,7 @@ from bootslang.boot.lift.kernel import Kernel
 from bootslang.boot.lift.limits import PAGE
 from bootslang.boot.lift.manifest import choose
 from bootslang.boot.lift.memory_map import MemoryMap, normalise
-from bootslang.boot.lift.zero_page import ZeroPage
+from bootslang.boot.lift.zero_page import ScreenInfo, ZeroPage
 from bootslang.slang import (
     BootError,
     address,
@@ -170,22 +170,12 @@ def make_zero_page(context: BootContext) -> ZeroPage:
     place = usize(blob.allocate(text("the zero page"), PAGE + room, memory, context))
     span[u8](place, PAGE + room).fill(0)
     page = ZeroPage.at(place)
-    if context.door == DOOR_BIOS:
-        read_cursor(context.text_mode)
     zero_page.fill(page, context)
     kernel.fill_header(payload, page)
     zero_page.set_memory_map(page, ranges)
     if kernel.takes_setup_data(payload):
         add_setup_data(page, span[u8](place + PAGE, room), ranges[len(ranges) - extra :])
     return page
-
-
-@fn
-def read_cursor(screen: TextMode) -> None:
-    """Where our own lines have left the cursor."""
-    cursor = BiosData.at(BIOS_DATA).cursor
-    screen.cursor_column = u8(cursor)
-    screen.cursor_row = u8(cursor >> 8)
 
 
 @fn
@@ -279,4 +269,14 @@ def hand_over(page: ZeroPage, context: BootContext) -> NoReturn:
         for stage in range(2, STAMP_KERNEL):
             print(f"stage {stage} began at {context.stamps[stage]}, by the time stamp counter")
         print(f"entering the kernel at {entry:#x} at {context.stamps[STAMP_KERNEL]}")
+    if context.door == DOOR_BIOS:
+        tell_cursor(page.screen)
     handover.enter(entry, address(page), kernel.is_entered_in_long_mode(payload))
+
+
+@fn
+def tell_cursor(screen: ScreenInfo) -> None:
+    """Let the kernel's first line stand below our last one."""
+    cursor = BiosData.at(BIOS_DATA).cursor
+    screen.cursor_column = u8(cursor)
+    screen.cursor_row = u8(cursor >> 8)
