@@ -42,9 +42,10 @@ class Gate(FakeMachine):
         start = (lba - self.first_lba) * self.sector
         data = bytes(self.disk[start : start + count * self.sector])
         assert len(data) == count * self.sector, "a read beyond the partition"
-        if not bad:
-            self.low.write(self.bounce, data)
+        done = self.bad_lba - lba if bad else count
+        self.low.write(self.bounce, data[: done * self.sector])
         self.low.write(request + offsetof(GateRequest, "flags"), bytes([bad, 0, 0, 0]))
+        self.low.write(request + offsetof(GateRequest, "ecx"), done.to_bytes(4, "little"))
         self.low.write(request + offsetof(GateRequest, "eax"), bytes([MEDIA_ERROR if bad else 0, 0, 0, 0]))
         return {}
 

@@ -27,9 +27,10 @@ FLAG_LONG_MODE: Final = 4
 GATE_READ: Final = 0x100
 """A GateRequest.interrupt that is no BIOS call: the gate itself reads from the boot drive into the bounce buffer.
 
-In: ECX = sectors (1 to BootContext.sectors_per_call), ESI and EDI = the lower and the upper half of the LBA. Out: FLAGS
-with carry set where the read failed, then EAX = the BIOS error code (AH of INT 13h). It takes packets or, where a drive
-has none, cylinders and heads; it resets and retries. The caller need not know which.
+In: ECX = sectors (1 to BootContext.sectors_per_call), ESI and EDI = the lower and the upper half of the LBA. Out: ECX =
+sectors read; FLAGS with carry set where the one behind them cannot be read, then EAX = the BIOS error code (AH of INT
+13h). It takes packets or, where a drive has none, cylinders and heads; it resets and retries. The caller need not know
+which.
 """
 
 RAM: Final = 1

@@ -114,7 +114,7 @@ def opened(bios: DiskBios, expected: int = 512) -> DiskBios:
 
 def read_by(bios: DiskBios, lba: int, count: int, target: int) -> int:
     with bios:
-        return try_sectors(lba, count, target)
+        return try_sectors(lba, count, target)[0]
 
 
 @pytest.mark.parametrize("number", [0x00, 0x80, 0x81, 0xE0])
@@ -233,6 +233,17 @@ def test_a_bad_sector_ends_in_an_error() -> None:
     assert len(bios.reads) < 40
 
 
+@pytest.mark.parametrize("bad", [0, 1, 10, 40, 63, 98, 99])
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_precedes_a_bad_sector_is_read(bad: int, tells: bool) -> None:  # noqa: FBT001
+    """Are all sectors before one that never reads delivered, and is it itself tried more than once on its own?"""
+    bios = opened(DiskBios())
+    bios.bad_lbas, bios.tells_short_count = {bad}, tells
+    with bios:
+        assert try_sectors(0, 100, 0x10000) == (UNREADABLE, bad)
+    assert bios.reads.count((bad, 1, 0x10000 + bad * 512)) >= 2
+
+
 def test_stage_4s_reads_come_through_the_gate() -> None:
     """Does GATE_READ fill the bounce buffer, and report errors by carry and EAX?"""
     bios = opened(DiskBios())
@@ -240,13 +251,13 @@ def test_stage_4s_reads_come_through_the_gate() -> None:
     with bios:
         serve_read(request)
     assert bios.reads == [(2**32 + 7, 127, BOUNCE)]
-    assert (request.eax, request.flags) == (0, 0)
+    assert (request.eax, request.ecx, request.flags) == (0, 127, 0)
     request.ecx = 128
     with bios:
         serve_read(request)
-    assert (request.eax, request.flags) == (1, 1)
-    bios.bad_lbas = {2**32 + 7}
-    request.ecx = 1
+    assert (request.eax, request.ecx, request.flags) == (1, 0, 1)
+    bios.bad_lbas = {2**32 + 9}
+    request.ecx = 127
     with bios:
         serve_read(request)
-    assert (request.eax, request.flags) == (UNREADABLE, 1)
+    assert (request.eax, request.ecx, request.flags) == (UNREADABLE, 2, 1)

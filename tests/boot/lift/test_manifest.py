@@ -71,6 +71,11 @@ def test_the_older_one_boots_when_the_newer_is_damaged() -> None:
         assert sequence(old, bytes(damaged)) == sequence(bytes(damaged), old) == 1
 
 
+def test_a_slot_that_cannot_be_read_leaves_the_other() -> None:
+    assert sequence(GOOD, b"") == sequence(b"", GOOD) == 1
+    assert complaint(EMPTY, b"").endswith("slot A is empty or not a manifest, slot B cannot be read")
+
+
 def test_bytes_behind_the_manifest_do_not_count() -> None:
     assert sequence(GOOD[:-1] + b"\xff") == 1
 

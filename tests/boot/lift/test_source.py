@@ -6,7 +6,7 @@ import pytest
 
 from bootslang.boot.context import SOURCE_BIOS, SOURCE_MEMORY, BootContext, GateRequest
 from bootslang.boot.lift.source import Source
-from bootslang.slang import BootError, sizeof
+from bootslang.slang import BootError, sizeof, text
 from support.gate import Gate
 from support.low_memory import LowMemory
 
@@ -103,9 +103,19 @@ def test_a_request_is_polled_transfer_by_transfer(low: LowMemory) -> None:
 
 
 def test_a_bad_sector_is_named_with_the_bios_error(low: LowMemory) -> None:
-    message = r"sector 4294967295 of the boot disk cannot be read \(BIOS error 0x0c\)"
+    message = r"^initrd: sector 4294967295 of the boot disk cannot be read \(BIOS error 0x0c\)"
+    source = bios(low)
+    source.what = text("initrd")
     with gate(low, bad_lba=FIRST_LBA + 2), pytest.raises(BootError, match=message):
-        bios(low).read(1024, 512, low.base + TARGET)
+        source.read(0, 64 * 512, low.base + TARGET)
+
+
+def test_a_bad_sector_that_is_read_ahead_does_no_harm(low: LowMemory) -> None:
+    source = bios(low)
+    source.read_ahead(MIB)
+    with gate(low, bad_lba=FIRST_LBA + 70):
+        source.read(0, 70 * 512, low.base + TARGET)
+    assert got(low, 70 * 512) == DISK[: 70 * 512]
 
 
 @pytest.mark.parametrize(("offset", "size"), [(MIB, 1), (MIB - 1, 2), ((1 << 64) - 1, 2), (0, MIB + 1)])

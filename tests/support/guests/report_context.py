@@ -84,10 +84,12 @@ def read_sectors(context: BootContext) -> None:
     print(f"read {request.flags:x} {sector[510]:x} {sector[511]:x}")
     request.esi = FAR_LBA & 0xFFFF_FFFF
     request.edi = FAR_LBA >> 32
+    request.ecx = 1
     call_gate(context.gate, context.gate_request)
     print(f"far {request.flags:x} {sector[0]:x} {sector[511]:x}")
     request.esi = 0xFFFF_FFF0
     request.edi = 0xFFFF
+    request.ecx = 1
     call_gate(context.gate, context.gate_request)
     print(f"beyond {request.flags:x}")
 

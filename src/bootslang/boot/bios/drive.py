@@ -30,6 +30,8 @@ MOST_SECTORS: Final = 127
 BOUNDARY: Final = 0x1_0000
 MOST_BYTES: Final = BOUNDARY - 1
 ATTEMPTS: Final = 5
+SHRINKING: Final = 8
+"""A piece that fails is made so many times smaller: from the largest, the third attempt is at a single sector."""
 PARAMETERS_ERROR: Final = 0x01
 """INT 13h's own code for a request that makes no sense."""
 NO_PROGRESS: Final = 0xBB
@@ -133,13 +135,15 @@ def read_geometry() -> None:
 
 
 @fn
-def try_sectors(lba: u64, count: u32, target: u32) -> u8:
-    """Read `count` sectors to `target`; return 0 or the BIOS's error code.
+def try_sectors(lba: u64, count: u32, target: u32) -> tuple[u8, u32]:
+    """Read `count` sectors to `target`; return 0 or the BIOS's error code, and how many sectors were read.
 
-    After an error the drive is reset and a smaller piece is tried: the one that the BIOS says it had read, else half.
-    That count is a hint and no more; what belongs to a failed call is read again.
+    After an error the drive is reset and a smaller piece is tried: the one that the BIOS says it had read, else an
+    eighth. That count is a hint and no more; what belongs to a failed call is read again. Pieces grow again as reads
+    succeed, so that the last attempts are at the one sector that fails.
     """
     attempts: u32 = ATTEMPTS
+    first = lba
     wanted = count
     while count != 0:
         asked = min(count, wanted, room(target))
@@ -149,14 +153,14 @@ def try_sectors(lba: u64, count: u32, target: u32) -> u8:
             count -= done
             target += done * drive.sector_size
             attempts = ATTEMPTS
-            wanted = count
+            wanted = min(count, wanted * 2)
             continue
         attempts -= 1
         if attempts == 0:
-            return error if error != 0 else NO_PROGRESS
+            return error if error != 0 else NO_PROGRESS, u32(lba - first)
         reset()
-        wanted = done if done != 0 and done < asked else max(asked // 2, 1)
-    return 0
+        wanted = done if done != 0 and done < asked else max(asked // SHRINKING, 1)
+    return 0, u32(lba - first)
 
 
 @fn
@@ -225,7 +229,9 @@ def serve_read(request: GateRequest) -> None:
     """Do what GATE_READ asks: see `boot.context`."""
     lba = u64(request.edi) << 32 | request.esi
     error: u8 = PARAMETERS_ERROR
+    done: u32 = 0
     if request.ecx <= drive.per_call:
-        error = try_sectors(lba, request.ecx, BOUNCE)
+        error, done = try_sectors(lba, request.ecx, BOUNCE)
     request.eax = error
+    request.ecx = done
     request.flags = CARRY if error != 0 else 0

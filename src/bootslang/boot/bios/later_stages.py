@@ -51,7 +51,7 @@ def load_stage(header: LoaderHeader, index: usize, partition_lba: u32, start: u3
     error: u8 = 0
     for slot in range(LOADER_SLOTS):
         lba = u64(partition_lba) + (u32(slot) * LOADER_SLOT_BYTES + record.offset) // drive.sector_size
-        error = try_sectors(lba, sectors, BOUNCE)
+        error, _ = try_sectors(lba, sectors, BOUNCE)
         packed = span[u8](BOUNCE, record.packed)
         if error == 0 and xxh64(packed) == record.checksum:
             unpack_lz4(packed, span[u8](start, record.size))

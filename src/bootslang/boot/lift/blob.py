@@ -35,6 +35,7 @@ class Reader(Struct):
     def open(self, record: BlobRecord, name: span[u8], memory: MemoryMap, context: BootContext) -> None:
         """Read and check the chunk table of a blob that is not empty; `close` gives its memory back."""
         self.name = name
+        self.source.what = name
         size = table_bytes(record)
         table = span[u8](usize(allocate(text("a table of chunks"), size, memory, context)), usize(size))
         self.source.read(record.table, size, table.address)

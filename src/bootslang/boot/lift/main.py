@@ -104,13 +104,24 @@ def start_console(context: BootContext) -> None:
 @fn
 def read_manifest() -> Manifest:
     """The newer generation that is whole."""
-    reader.source.read(MANIFEST_OFFSET, len(manifest_slots), manifest_slots.address)
-    slot_a = manifest_slots[:MANIFEST_SLOT_BYTES]
-    slot_b = manifest_slots[MANIFEST_SLOT_BYTES:]
-    manifest = choose(slot_a, slot_b, reader.source.size)
+    reader.source.what = text("manifest")
+    manifest = choose(read_manifest_slot(0), read_manifest_slot(1), reader.source.size)
     if console.verbose:
         print(f"manifest: generation {manifest.sequence}, {manifest.blob_count} blobs")
     return manifest
+
+
+@fn
+def read_manifest_slot(index: usize) -> span[u8]:
+    """A slot's bytes; none, and a line that says why, if the disk does not give them: the other slot may do."""
+    start = index * MANIFEST_SLOT_BYTES
+    slot = manifest_slots[start : start + MANIFEST_SLOT_BYTES]
+    try:
+        reader.source.read(MANIFEST_OFFSET + start, MANIFEST_SLOT_BYTES, slot.address)
+    except BootError as error:
+        print(f"{error.message}")
+        return slot[:0]
+    return slot
 
 
 @fn

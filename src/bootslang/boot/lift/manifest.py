@@ -41,11 +41,15 @@ NO_MAGIC: Final = 1
 OTHER_VERSION: Final = 2
 BAD_SIZE: Final = 3
 BAD_CHECKSUM: Final = 4
+UNREADABLE: Final = 5
 
 
 @fn
 def choose(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> Manifest:
-    """The newer of the two generations that is whole, its records checked; the spans hold a manifest slot each."""
+    """The newer of the two generations that is whole, its records checked.
+
+    Each span holds a manifest slot, or nothing if that cannot be read.
+    """
     state_a = state_of(slot_a)
     state_b = state_of(slot_b)
     take_b = state_b == VALID
@@ -61,6 +65,8 @@ def choose(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> Manifest
 @fn
 def state_of(slot: span[u8]) -> u32:
     """VALID, or why this slot does not count."""
+    if not slot:
+        return UNREADABLE
     if len(slot) < MANIFEST_SLOT_BYTES:
         return BAD_SIZE
     manifest = Manifest.of(slot)
@@ -86,6 +92,8 @@ def reason(state: u32) -> span[u8]:
         return text("has an impossible size")
     if state == BAD_CHECKSUM:
         return text("is damaged (its checksum is wrong)")
+    if state == UNREADABLE:
+        return text("cannot be read")
     return text("is valid")
 
 

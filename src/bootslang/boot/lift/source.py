@@ -14,6 +14,8 @@ compile_for("protected32", "long64")
 
 class Source(Struct):
     kind: u32
+    what: span[u8]
+    """What is being read, for messages."""
     size: u64
     """Bytes that can be read."""
     memory_base: u64
@@ -117,7 +119,10 @@ class Source(Struct):
 
     @fn
     def fill_bounce(self) -> None:
-        """Let the BIOS read from the request's next byte on: as many sectors as are wanted and as one call takes."""
+        """Let the BIOS read from the request's next byte on: as many sectors as are wanted and as one call takes.
+
+        Of a transfer that fails, what precedes the bad sector counts: what follows may not be wanted at all.
+        """
         first = self.offset >> self.sector_shift
         wanted = max(self.offset + self.remaining, self.ahead)
         behind = (wanted + (u64(1) << self.sector_shift) - 1) >> self.sector_shift
@@ -131,7 +136,8 @@ class Source(Struct):
         request.edi = u32(lba >> 32)
         call_gate(self.gate, self.request)
         self.calls += 1
-        if request.flags & 1:
-            raise BootError(f"sector {lba} of the boot disk cannot be read (BIOS error {request.eax & 0xFF:#04x})")
+        if request.flags & 1 and not request.ecx:
+            error = request.eax & 0xFF
+            raise BootError(f"{self.what}: sector {lba} of the boot disk cannot be read (BIOS error {error:#04x})")
         self.held_offset = first << self.sector_shift
-        self.held_size = count << self.sector_shift
+        self.held_size = u64(request.ecx) << self.sector_shift
