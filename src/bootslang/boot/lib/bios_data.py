@@ -5,7 +5,7 @@ Its fields are the BIOS's own variables, and its interrupt handlers change them:
 
 from typing import Final
 
-from bootslang.slang import Struct, at, u8, u16, u32, volatile
+from bootslang.slang import Struct, at, u8, u16, volatile
 
 BIOS_DATA: Final = 0x400
 
@@ -20,12 +20,9 @@ class BiosData(Struct):
     """Where the page that is shown starts in the screen's memory, in bytes."""
     cursor: volatile[u16] = at(0x50)
     """Of page 0: column in the low byte, row in the high one."""
-    cursor_shape: volatile[u16] = at(0x60)
     page: volatile[u8] = at(0x62)
     crtc_port: volatile[u16] = at(0x63)
     """0x3D4 in colour, 0x3B4 in monochrome."""
-    timer_ticks: volatile[u32] = at(0x6C)
-    """18.2 a second, counted while interrupts are on."""
     hard_disks: volatile[u8] = at(0x75)
     last_row: volatile[u8] = at(0x84)
     """Rows less one; 0 on adapters older than EGA, which have 25."""
