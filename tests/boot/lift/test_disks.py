@@ -85,7 +85,7 @@ def test_linux_boots_as_drive_81h_from_a_boot_manager(guests: Guests) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["nvme", "ahci"])
+@pytest.mark.parametrize("kind", ["nvme", "ahci", "virtio"])
 def test_linux_boots_from_beyond_sector_2_to_the_32(guests: Guests, kind: DriveKind) -> None:
     disk = guests.folder / "huge.img"
     first, sectors = 0xFFFF_FC00, 0x2_0000
