@@ -103,6 +103,8 @@ def put(parent: ast.AST, name: str, index: int | None, value: ast.AST) -> None:
 def damage(tree: ast.Module, chance: random.Random) -> None:
     """Change one thing in one function."""
     functions = [node for node in ast.walk(tree) if is_slang(node)]
+    if not functions:
+        return  # an earlier change has taken the last one
     function = chance.choice(functions)
     found = [item for item in expressions(function) if item[1] not in {"decorator_list", "targets", "target"}]
     kind = chance.randrange(6)
