@@ -45,6 +45,11 @@ STAMPS: Final = 8
 
 [1] stays 0: the boot sector has no room to find out whether the CPU has a counter.
 """
+SPENT_READING: Final = 0
+SPENT_CHECKING: Final = 1
+SPENT_UNPACKING: Final = 2
+SPENT: Final = 3
+"""What stage 4 does with chunks, as indices of `BootContext.spent`."""
 
 
 class MemoryRange(Struct):
@@ -171,6 +176,8 @@ class BootContext(Struct):
     memory_count: u32
     reservation_count: u32
     stamps: array[u64] = length(STAMPS)
+    spent: array[u64] = length(SPENT)
+    """How long stage 4 has read, checked and unpacked chunks, by the time stamp counter."""
     mbr_signatures: array[u32] = length(MAX_MBR_SIGNATURES)
     edd: array[EddDevice] = length(MAX_EDD_DEVICES)
     memory: array[MemoryRange] = length(MAX_MEMORY_RANGES)

@@ -5,7 +5,7 @@ and for the codec is taken when the first packed chunk comes, and given back by 
 """
 
 from bootslang.boot.codecs import registry
-from bootslang.boot.context import BootContext
+from bootslang.boot.context import SPENT_CHECKING, SPENT_READING, SPENT_UNPACKING, BootContext
 from bootslang.boot.disk import ALIGNMENT, CHUNK_BYTES, CODEC_NONE, BlobRecord, ChunkRecord
 from bootslang.boot.lib import progress
 from bootslang.boot.lib.xxh64 import xxh64
@@ -15,6 +15,7 @@ from bootslang.boot.lift.limits import FOUR_GIB, ONE_MIB, PAGE
 from bootslang.boot.lift.manifest import check_table, table_bytes
 from bootslang.boot.lift.memory_map import MemoryMap
 from bootslang.boot.lift.source import Source
+from bootslang.boot.lift.stopwatch import now, spend
 from bootslang.slang import BootError, Struct, compile_for, fn, span, text, u8, u64, usize
 
 compile_for("protected32", "long64")
@@ -59,8 +60,8 @@ class Reader(Struct):
         chunk = self.chunks[index]
         out = span[u8](usize(place), chunk.unpacked)
         if chunk.codec == CODEC_NONE and not self.source.can_view():
-            self.fetch(chunk, out)
-            self.check(index, out)
+            self.fetch(chunk, out, context)
+            self.check(index, out, context)
             return
         codec = registry.find(chunk.codec)
         self.reserve_staging(CHUNK_BYTES + u64(codec.work_bytes), memory, context)
@@ -69,24 +70,30 @@ class Reader(Struct):
             packed = self.source.view(chunk.offset, chunk.packed)
             progress.advance(chunk.unpacked)
         else:
-            self.fetch(chunk, packed)
-        self.check(index, packed)
+            self.fetch(chunk, packed, context)
+        self.check(index, packed, context)
+        start = now(context)
         codec.decode(packed, out, self.staging[CHUNK_BYTES:])
+        spend(context, SPENT_UNPACKING, start)
 
     @fn
-    def fetch(self, chunk: ChunkRecord, into: span[u8]) -> None:
+    def fetch(self, chunk: ChunkRecord, into: span[u8], context: BootContext) -> None:
         """Read a chunk's packed bytes; the progress bar counts in unpacked ones."""
+        start = now(context)
         self.source.begin(chunk.offset, chunk.packed, into.address)
         done = False
         while not done:
             left = self.source.remaining
             done = self.source.poll()
             progress.advance((left - self.source.remaining) * chunk.unpacked // chunk.packed)
+        spend(context, SPENT_READING, start)
 
     @fn
-    def check(self, index: usize, packed: span[u8]) -> None:
+    def check(self, index: usize, packed: span[u8], context: BootContext) -> None:
+        start = now(context)
         if xxh64(packed) != self.chunks[index].checksum:
             raise BootError(f"{self.name}: chunk {index} of {len(self.chunks)} is damaged (its checksum is wrong)")
+        spend(context, SPENT_CHECKING, start)
 
     @fn
     def reserve_staging(self, size: u64, memory: MemoryMap, context: BootContext) -> None:

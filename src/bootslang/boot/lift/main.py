@@ -6,7 +6,7 @@ the same for every door and for both widths. Nothing goes back.
 
 from typing import Final, NoReturn
 
-from bootslang.boot.context import DOOR_BIOS, FLAG_TSC, FLAG_VERBOSE, BootContext, MemoryRange
+from bootslang.boot.context import DOOR_BIOS, FLAG_VERBOSE, BootContext, MemoryRange
 from bootslang.boot.disk import (
     COMMAND_LINE,
     INITRD,
@@ -25,6 +25,7 @@ from bootslang.boot.lift.kernel import Kernel
 from bootslang.boot.lift.limits import PAGE
 from bootslang.boot.lift.manifest import choose
 from bootslang.boot.lift.memory_map import MemoryMap, normalise
+from bootslang.boot.lift.stopwatch import stamp
 from bootslang.boot.lift.zero_page import ScreenInfo, ZeroPage
 from bootslang.slang import (
     BootError,
@@ -32,7 +33,6 @@ from bootslang.slang import (
     array,
     compile_for,
     fn,
-    read_tsc,
     sizeof,
     span,
     target,
@@ -86,13 +86,6 @@ def main(context_address: usize) -> NoReturn:
     if console.verbose:
         print(f"command line: {span[u8](usize(line_place), usize(command_line_bytes(manifest)))}")
     hand_over(page, context)
-
-
-@fn
-def stamp(context: BootContext, index: usize) -> None:
-    """Note the time, on a CPU that has a clock."""
-    if context.flags & FLAG_TSC:
-        context.stamps[index] = read_tsc()
 
 
 @fn

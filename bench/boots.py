@@ -1,0 +1,156 @@
+"""Whole boots, side by side: `python -m bench boots`.
+
+Debian's cloud kernel as `bzImage` and as ELF, unpacked and packed, on three kinds of disk, in QEMU's TCG, with a small
+initramfs of busybox. Each boot is counted RUNS times in turns with those that are timed; the run whose BIOS waited least for
+the disk is shown, and the loader's own instructions have to be the same in all.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.journey import DISKS, Disk, Journey, measure, patch_bzimage, patch_elf, without_waiting
+from bootslang import busybox_initramfs, rocket
+from bootslang.kernel.debian import amd64_busybox, cloud_kernel, cloud_vmlinux
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+RUNS: Final = 3
+CODECS: Final = ("none", "bzip2")
+COMMAND_LINE: Final = "clocksource=tsc console=ttyS0"
+MILLION: Final = 1_000_000
+PHASES: Final = ("stage1", "stage2", "stage3", "reading", "checking", "unpacking", "placing")
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A disk to boot, before it is attached."""
+
+    kernel: str
+    codec: str
+    path: Path
+    build_seconds: float
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One line of the tables."""
+
+    kernel: str
+    codec: str
+    disk: str
+    journey: Journey
+    """Of the shortest run."""
+    repeats: bool
+    """Whether the loader's own instructions were the same in every run."""
+    seconds: float
+    """The median."""
+
+    def as_json(self) -> dict[str, object]:
+        """For the file."""
+        return asdict(self) | {"instructions": self.journey.total, "own_instructions": self.journey.own}
+
+
+def main() -> dict[str, object]:
+    """Measure and print; what was measured, for the file."""
+    console = Console()
+    boots: list[Boot] = []
+    with tempfile.TemporaryDirectory() as folder:
+        payloads = list(build_all(Path(folder)))
+        console.print(build_table(payloads))
+        for payload in payloads:
+            for disk in DISKS:
+                console.print(f"booting {payload.kernel}, {payload.codec}, {disk.name}", style="dim")
+                boots.append(boot(payload, disk))
+    console.print(summary(boots))
+    console.print(phase_table(boots))
+    differing = [f"{each.kernel} {each.codec} {each.disk}" for each in boots if not each.repeats]
+    verdict = f"differed: {', '.join(differing)}" if differing else "were the same each time"
+    console.print(f"Of {RUNS} runs, the loader's own instructions {verdict}.")
+    return {
+        "build_seconds": {f"{each.kernel}, {each.codec}": each.build_seconds for each in payloads},
+        "boots": [each.as_json() for each in boots],
+    }
+
+
+def build_all(folder: Path) -> Iterable[Payload]:
+    """Build each disk by the command, as a user does."""
+    rocket.stages()  # compiled now, if they have to be
+    initramfs = folder / "initramfs.cpio.gz"
+    busybox_initramfs(amd64_busybox()).write(initramfs)
+    kernels = {"bzImage": patch_bzimage(cloud_kernel().read_bytes()), "ELF": patch_elf(cloud_vmlinux().read_bytes())}
+    for name, data in kernels.items():
+        kernel = folder / name
+        kernel.write_bytes(data)
+        for codec in CODECS:
+            path = folder / f"{name}-{codec}.img"
+            command = [sys.executable, "-m", "bootslang", "build", "-k", kernel, "-i", initramfs]
+            command += ["-c", COMMAND_LINE, "--codec", codec, path]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+            yield Payload(name, codec, path, time.perf_counter() - start)
+
+
+def boot(payload: Payload, disk: Disk) -> Boot:
+    """Boot as often as it takes."""
+    counted: list[Journey] = []
+    timed: list[float] = []
+    for _ in range(RUNS):
+        counted.append(measure(disk, payload.path, counting=True)[0])
+        timed.append(measure(disk, payload.path, counting=False)[1])
+    repeats = all(without_waiting(each) == without_waiting(counted[0]) for each in counted)
+    shortest = min(counted, key=lambda each: each.total)
+    return Boot(payload.kernel, payload.codec, disk.name, shortest, repeats, statistics.median(timed))
+
+
+def build_table(payloads: Sequence[Payload]) -> Table:
+    """How long `bootslang build` takes."""
+    table = Table(title="bootslang build, Python's start included")
+    for heading in ("kernel", "codec", "seconds"):
+        table.add_column(heading, justify="right" if heading == "seconds" else "left")
+    for each in payloads:
+        table.add_row(each.kernel, each.codec, f"{each.build_seconds:.2f}")
+    return table
+
+
+def summary(boots: Sequence[Boot]) -> Table:
+    """The boots as wholes."""
+    table = boot_table("From the BIOS's jump to the kernel's first instruction (TCG)")
+    for heading in ("instructions", "own", "in INT 13h", "calls", "reads", "KiB", "seconds"):
+        table.add_column(heading, justify="right")
+    for each in boots:
+        found = each.journey
+        numbers = (found.total, found.own, found.in_bios, found.calls, found.reads, found.sectors // 2)
+        row = (f"{number:,}" for number in numbers)
+        table.add_row(each.kernel, each.codec, each.disk, *row, f"{each.seconds:.3f}")
+    return table
+
+
+def phase_table(boots: Sequence[Boot]) -> Table:
+    """The boots' parts."""
+    table = boot_table("Millions of instructions in each phase, INT 13h included")
+    for name in PHASES:
+        table.add_column(name.replace("stage", "stage "), justify="right")
+    for each in boots:
+        values = asdict(each.journey)
+        table.add_row(each.kernel, each.codec, each.disk, *(f"{values[name] / MILLION:.2f}" for name in PHASES))
+    return table
+
+
+def boot_table(title: str) -> Table:
+    """A table whose first columns tell which boot."""
+    table = Table(title=title)
+    for heading in ("kernel", "codec", "disk"):
+        table.add_column(heading)
+    return table
