@@ -1,14 +1,14 @@
 """XXH64, the one checksum of the disk: over stages, manifest, tables and chunks. Runs in 32 and in 64 bits.
 
 By the xxHash fast digest algorithm specification 0.1.1, section "XXH64 Algorithm Description"; the seed is always 0.
-`xxh64` takes one span; `Xxh64` sums what comes in pieces. 8 bytes a step, four lanes, constant windows.
+`xxh64` takes one span; `Xxh64` sums what comes in pieces. 8 bytes a step, four lanes; in 64 bits four stripes a round.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from bootslang.slang import Struct, array, compile_for, fn, length, rotate_left, span, u8, u32, u64
+from bootslang.slang import Struct, array, compile_for, fn, length, rotate_left, span, target, u8, u32, u64
 
 compile_for("protected32", "long64")
 
@@ -18,6 +18,7 @@ PRIME_3: Final = 0x1656_67B1_9E37_79F9
 PRIME_4: Final = 0x85EB_CA77_C2B2_AE63
 PRIME_5: Final = 0x27D4_EB2F_1656_67C5
 STRIPE: Final = 32
+BLOCK: Final = 4 * STRIPE
 LANE_1_START: Final = (PRIME_1 + PRIME_2) % 2**64
 LANE_4_START: Final = -PRIME_1 % 2**64
 
@@ -29,6 +30,12 @@ class Stripe(Struct):
     second: u64
     third: u64
     fourth: u64
+
+
+class Block(Struct):
+    """Four stripes. A loop over these needs fewer instructions a byte: no lane has to go back to its register."""
+
+    stripes: array[Stripe] = length(4)
 
 
 class Word(Struct):
@@ -100,6 +107,15 @@ def take_stripes(state: Xxh64, data: span[u8]) -> None:
     lane_2 = state.lane_2
     lane_3 = state.lane_3
     lane_4 = state.lane_4
+    if target.bits == 64:
+        blocks = data.cast(Block)
+        for block in blocks:
+            first, second, third, fourth = block.stripes[0], block.stripes[1], block.stripes[2], block.stripes[3]
+            lane_1 = mix(mix(mix(mix(lane_1, first.first), second.first), third.first), fourth.first)
+            lane_2 = mix(mix(mix(mix(lane_2, first.second), second.second), third.second), fourth.second)
+            lane_3 = mix(mix(mix(mix(lane_3, first.third), second.third), third.third), fourth.third)
+            lane_4 = mix(mix(mix(mix(lane_4, first.fourth), second.fourth), third.fourth), fourth.fourth)
+        data = data[len(blocks) * BLOCK :]
     for stripe in data.cast(Stripe):
         lane_1 = mix(lane_1, stripe.first)
         lane_2 = mix(lane_2, stripe.second)
