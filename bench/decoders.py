@@ -1,4 +1,4 @@
-"""How fast the decoders and XXH64 are, compiled natively, beside the C libraries: `python bench/decoders.py`.
+"""How fast the decoders and XXH64 are, compiled natively, beside the C libraries: `python -m bench decoders`.
 
 Each corpus is cut into chunks as a disk is, each chunk packed alone. The best of several runs counts; the two run in
 turns, so that a busy machine slows both. Every output is compared with the original.
@@ -12,7 +12,7 @@ import ctypes.util
 import random
 import sysconfig
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,16 +44,18 @@ class Result:
     theirs: float
 
 
-def main() -> None:
-    """Measure and print."""
+def main() -> list[dict[str, object]]:
+    """Measure and print; what was measured, for the file."""
     table = Table(title="Native speed, MB/s (ours is slang, checked; theirs is the C library)")
     for heading in ("what", "packed to", "ours", "theirs", "ours / theirs"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
-    for result in results():
+    found = list(results())
+    for result in found:
         packed = "" if result.packed is None else f"{result.packed:.0%}"
         ratio = f"{result.ours / result.theirs:.2f}"
         table.add_row(result.name, packed, f"{result.ours:.0f}", f"{result.theirs:.0f}", ratio)
     Console().print(table)
+    return [asdict(result) for result in found]
 
 
 def results() -> Iterable[Result]:
@@ -124,7 +126,3 @@ def elapsed(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    main()

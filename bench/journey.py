@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -39,13 +39,15 @@ TIMEOUT_SECONDS: Final = 300
 ARRIVAL: Final = 0x500
 """Free memory between the BIOS's data and the loader's stack: where the kernel notes the time."""
 ARRIVED: Final = "K"
-KERNEL_START: Final = (
-    b"\x0f\x31"  # rdtsc
-    + b"\x89\x04\x25" + struct.pack("<I", ARRIVAL)  # mov [ARRIVAL], eax
-    + b"\x89\x14\x25" + struct.pack("<I", ARRIVAL + 4)  # mov [ARRIVAL + 4], edx
-    + b"\xb0" + ARRIVED.encode() + b"\xe6\xe9"  # mov al, 'K'; out 0xe9, al
-    + b"\xeb\xfe"  # jmp $
-)  # fmt: skip
+KERNEL_START: Final = b"".join(
+    (
+        b"\x0f\x31",  # rdtsc
+        b"\x89\x04\x25" + struct.pack("<I", ARRIVAL),  # mov [ARRIVAL], eax
+        b"\x89\x14\x25" + struct.pack("<I", ARRIVAL + 4),  # mov [ARRIVAL + 4], edx
+        b"\xb0" + ARRIVED.encode() + b"\xe6\xe9",  # mov al, 'K'; out 0xe9, al
+        b"\xeb\xfe",  # jmp $
+    )
+)
 """64-bit code, on the identity map that a kernel is entered with."""
 SETUP_SECTORS: Final = 0x1F1
 ENTRY_64: Final = 0x200
@@ -118,7 +120,7 @@ def journey_of(context: BootContext, counters: Counters, arrival: int) -> Journe
 
 
 def measure(disk: Disk, path: Path, *, counting: bool) -> tuple[Journey, float]:
-    """Boot; the phases, and the seconds that it took. `counting`: instructions, else the clock's ticks at full speed."""
+    """Boot, and tell the phases and the seconds; `counting` instructions, else at full speed and in ticks."""
     machine = Machine(
         path,
         kind=disk.kind,
@@ -198,11 +200,3 @@ def patch_elf(kernel: bytes) -> bytes:
 def patched(kernel: bytes, offset: int) -> bytes:
     """The same file with KERNEL_START at `offset`."""
     return kernel[:offset] + KERNEL_START + kernel[offset + len(KERNEL_START) :]
-
-
-def without_waiting(journey: Journey) -> dict[str, int]:
-    """What has to repeat: the loader's own instructions, and what it asked the BIOS for."""
-    fields = asdict(journey)
-    return {name: fields[name] for name in ("checking", "unpacking", "calls", "reads", "sectors")} | {
-        "own": journey.own
-    }
