@@ -41,10 +41,15 @@ def unpack_lz4(packed: span[u8], out: span[u8]) -> None:
         count = length(reader, token & LONG) + LEAST_MATCH
         if distance == 0 or distance > written or count > len(out) - written:
             raise BootError("a packed stage refers to bytes outside of it")
-        # A match may overlap what it makes: that is how runs are written.
-        for _ in range(count):
-            out[written] = out[written - distance]
-            written += 1
+        if distance >= count:
+            start = written - distance
+            out[written : written + count] = out[start : start + count]
+            written += count
+        else:
+            # The match overlaps what it makes: that is how runs are written.
+            for _ in range(count):
+                out[written] = out[written - distance]
+                written += 1
     if written != len(out):
         raise BootError(f"a packed stage has {written} bytes instead of {len(out)}")
 
