@@ -16,7 +16,7 @@ from support.disks import MIB
 
 pytestmark = pytest.mark.machine
 
-CONSOLE = "earlyprintk=ttyS0 console=ttyS0"
+CONSOLE = "console=ttyS0"
 START = MIB
 
 

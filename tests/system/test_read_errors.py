@@ -18,7 +18,7 @@ from support.linux import Guests
 
 pytestmark = pytest.mark.machine
 
-CONSOLE = "earlyprintk=ttyS0 console=ttyS0"
+CONSOLE = "console=ttyS0"
 SECTOR = 512
 BOOT_START = MIB
 MANIFESTS = BOOT_START + disk_format.MANIFEST_OFFSET
