@@ -149,6 +149,7 @@ def only_slang(source: Path) -> ast.Module:
     return tree
 
 
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")  # Python warns of some of the damage
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_damaged_sources_are_explained_or_compiled(source: Path, tmp_path: Path) -> None:
     chance = random.Random(source.stem)

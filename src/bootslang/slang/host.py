@@ -16,7 +16,8 @@ from bootslang.slang.check import Surroundings
 from bootslang.slang.check.scope import signature_of
 from bootslang.slang.diagnostics import CompileError
 from bootslang.slang.emit import emit_unit
-from bootslang.slang.emit.host import CALLBACKS, thunk_name
+from bootslang.slang.emit.data import pointed_functions
+from bootslang.slang.emit.host import CALLBACKS, address_name, thunk_name
 from bootslang.slang.source import definition_of
 
 HOST = "host"
@@ -130,16 +131,28 @@ class Engine:
         ir = emit_unit(module_name, around, own, {}, thunks=True)
         if around.diagnostics:
             raise CompileError(around.diagnostics)
+        known = set(self.storage)
         for variable in around.variables.values():
             if not variable.constant:
                 self.share(variable.symbol, variable.value, variable.type)
         self.link(units.compile_host(ir))
         engine = self.engines[-1]
+        for variable in around.variables.values():
+            if not variable.constant and variable.symbol not in known:
+                self.settle(variable.value, engine)
+                self.initial[variable.symbol] = bytes(self.storage[variable.symbol])
         for function in own:
             self.thunks[thunk_name(function)] = engine.get_function_address(thunk_name(function))
         if self.attempt is None:
             symbol = cast("functions.Function", runtime.attempt64).symbol
             self.attempt = ATTEMPT(engine.get_function_address(symbol))
+
+    def settle(self, variable: Any, engine: Any) -> None:
+        """Let a variable's function pointers point to native code."""
+        for pointed in pointed_functions(variable):
+            place = engine.get_global_value_address(address_name(pointed))
+            address = int.from_bytes(memory.memory_at(place, 8), "little")
+            memory.settle(memory.view_of_object(variable), pointed, address)
 
     def share(self, symbol: str, value: Any, kind: types.Type) -> None:
         """Let native code use the very bytes of a module's struct or array, and a place of its own for a number."""

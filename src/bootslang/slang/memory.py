@@ -193,6 +193,14 @@ def view_of(instance: words.Struct) -> View:
     return cast("View", instance.__dict__["_view"])
 
 
+def view_of_object(value: words.Struct | words.span[Any]) -> View:
+    """The bytes of a struct, an array or a span, and what they refer to."""
+    if isinstance(value, words.Struct):
+        return view_of(value)
+    bytes_of(value)
+    return value._view  # noqa: SLF001 - words and memory are two halves of one thing
+
+
 def attach(struct: type[S], view: View) -> S:
     """An instance of `struct` that is the bytes of `view`."""
     instance = struct.__new__(struct)
@@ -298,9 +306,46 @@ def store(memory: memoryview, cell: types.Cell, value: Any, references: dict[int
             memory[:HOST_POINTER_BYTES] = number.to_bytes(HOST_POINTER_BYTES, "little")
             memory[HOST_POINTER_BYTES:] = len(value).to_bytes(HOST_POINTER_BYTES, "little")
         case _:
-            number = 0x5_1A26_0000 + len(references)
+            number = number_of(value)
             references[number] = value
             memory[:HOST_POINTER_BYTES] = number.to_bytes(HOST_POINTER_BYTES, "little")
+
+
+@dataclass
+class Pointed:
+    """A function or an object that pointers in CPython's bytes stand for."""
+
+    value: object
+    number: int
+    """What is stored: a number of its own, and its address as soon as native code has one."""
+
+
+POINTED: list[Pointed] = []
+FIRST_NUMBER = 0x5_1A26_0000
+
+
+def pointed_entry(value: object) -> Pointed:
+    for entry in POINTED:
+        if entry.value is value:
+            return entry
+    POINTED.append(Pointed(value, FIRST_NUMBER + len(POINTED)))
+    return POINTED[-1]
+
+
+def number_of(value: object) -> int:
+    """The number that stands for an object in CPython's bytes."""
+    return pointed_entry(value).number
+
+
+def settle(view: View, value: object, address: int) -> None:
+    """Put the real address in place of an object's numbers; CPython goes on to see the object."""
+    pointed_entry(value).number = address
+    numbers = [number for number, known in view.references.items() if known is value and number != address]
+    for number in numbers:
+        pattern = number.to_bytes(HOST_POINTER_BYTES, "little")
+        while (place := bytes(view.memory).find(pattern)) >= 0:
+            view.memory[place : place + HOST_POINTER_BYTES] = address.to_bytes(HOST_POINTER_BYTES, "little")
+    view.references[address] = value
 
 
 def store_array(memory: memoryview, kind: types.ArrayType, value: Any, references: dict[int, object]) -> None:

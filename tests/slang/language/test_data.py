@@ -104,6 +104,7 @@ counter: u16 = 0xFFFE
 switch: bool = False
 state: Record = Record(kind=1, flag=True, origin=Point(x=1, y=2))
 buffer: array[u8] = array[u8](16)
+handler: Handler = Handler(name=text("variable"), run=triple)
 
 
 # Structs
@@ -330,9 +331,17 @@ def through_pointers(n: u32, second: bool) -> u32:
 
 @fn
 def through_table(index: u32, n: u32) -> u32:
-    handler = HANDLERS[index]
+    chosen = HANDLERS[index]
+    print(f"{chosen.name}", end="")
+    return chosen.run(n)
+
+
+@fn
+def through_variable(n: u32) -> u32:
     print(f"{handler.name}", end="")
-    return handler.run(n)
+    result = handler.run(n)
+    handler.run = double
+    return result
 
 
 @fn
@@ -350,9 +359,9 @@ def through_complex_pointer(point: Point, data: span[u8], n: u64) -> u64:
 @fn
 def set_of_handlers(n: u32) -> u32:
     total: u32 = 0
-    for handler in linked(Handler, "test_handlers"):
-        print(f"{handler.name} ", end="")
-        total = total * 100 + handler.run(n)
+    for each in linked(Handler, "test_handlers"):
+        print(f"{each.name} ", end="")
+        total = total * 100 + each.run(n)
     return total
 
 
@@ -585,9 +594,17 @@ def test_functions_are_called_through_pointers(machine: str) -> None:
     assert call(machine, through_pointers, 5, False) == 20
     assert call(machine, through_pointers, 5, True) == 30
     assert call(machine, through_table, 1, 5) == 15
+    assert call(machine, through_table, 0, 5) == 10
     assert output_of(machine, through_table, 0, 5) == "two"
     point = Point(x=-1, y=0)
     assert call(machine, through_complex_pointer, point, b"\0\x04", 1 << 33) == ((1 << 33) + 0xFFFF) * 10 + 4
+
+
+@on_every_machine
+def test_functions_in_variables_are_called_and_exchanged(machine: str) -> None:
+    assert call(machine, through_variable, 5) == 15
+    assert call(machine, through_variable, 5) == 10
+    assert output_of(machine, through_variable, 5) == "variable"
 
 
 @on_every_machine

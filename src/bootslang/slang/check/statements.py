@@ -245,7 +245,9 @@ class Statements(Assignments):
             raise Problem(target, "a loop counts with a plain name", "for entry in table:")
         found = self.expression(iterated)
         if isinstance(found, Comptime):
-            return self.unrolled(node, target, index, found)
+            raise Problem(
+                iterated, "a Python sequence cannot be walked at run time", "make it an array: array[u32]((…))"
+            )
         span = self.as_span(found, iterated)
         assert isinstance(span.type, types.SpanType)
         cell = span.type.element
@@ -259,13 +261,6 @@ class Statements(Assignments):
         body, orelse = self.loop(node.body, node.orelse, *names)
         size = self.size_of(cell.type, node)
         return [tree.ForSpan(self.location(node), local, counter, span, cell, size, body, orelse)]
-
-    def unrolled(
-        self, node: ast.For, target: ast.Name, index: ast.Name | None, found: Comptime
-    ) -> list[tree.Statement]:
-        """A loop over compile-time values is refused: they have no common type."""
-        del target, index, found
-        raise Problem(node.iter, "a Python sequence cannot be walked at run time", "make it an array: array[u32]((…))")
 
     def loop_local(self, target: ast.Name, kind: types.Type) -> tree.Local:
         known = self.known_local(target.id)

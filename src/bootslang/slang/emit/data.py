@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bootslang.slang import memory, tree, types
+from bootslang.slang import memory, tree, types, words
 from bootslang.slang.emit.lower import Lowering, quoted, text_constant
 from bootslang.slang.function import Function
 
@@ -108,11 +108,6 @@ def merged(pieces: list[bytes | str]) -> list[bytes | str]:
 
 def pointed_functions(value: Any) -> list[Function]:
     """The functions that pointers in an object's bytes stand for."""
-    view = value._view if hasattr(value, "_view") else None  # noqa: SLF001 - words, memory and data are one family
-    if view is None:
-        view = memory.view_of(value) if "_view" in getattr(value, "__dict__", {}) else None
-    if view is None:
+    if not isinstance(value, (words.Struct, words.span)):
         return []
-    if isinstance(view, memory.ArrayView):
-        memory.bytes_of(value)
-    return [item for item in view.references.values() if isinstance(item, Function)]
+    return [item for item in memory.view_of_object(value).references.values() if isinstance(item, Function)]

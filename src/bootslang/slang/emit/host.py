@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bootslang.slang import memory, runtime, source, tree, types
 from bootslang.slang.check.scope import signature_of
-from bootslang.slang.emit.data import Data
+from bootslang.slang.emit.data import Data, pointed_functions
 from bootslang.slang.emit.lower import quoted, text_constant
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ def parts_of(kind: types.Type, path: str = "") -> list[tuple[str, types.Type]]:
             return [part for index, item in enumerate(items) for part in parts_of(item, f"{path}{index}, ")]
         case _:
             return [(path.removesuffix(", "), kind)]
+
+
+def address_name(function: Function) -> str:
+    """The symbol of a constant that holds a function's address."""
+    return f"slang.address.{function.symbol}"
 
 
 class HostGlue:
@@ -208,8 +213,16 @@ class HostGlue:
             f"{TABLE} = external global [{CALLBACKS} x ptr]",
             f"{FAILED} = external global i8",
             *self.sets.values(),
+            *self.addresses(),
             *self.hooks(),
             *(self.thunk(function) for function in self.thunked),
+        ]
+
+    def addresses(self) -> list[str]:
+        """Where the functions are that variables point to: CPython puts them into the variables' bytes."""
+        found = [item for v in self.unit.around.variables.values() for item in pointed_functions(v.value)]
+        return [
+            f"{quoted(address_name(item))} = constant ptr {self.unit.function(item)}" for item in dict.fromkeys(found)
         ]
 
     def hooks(self) -> list[str]:
@@ -281,4 +294,4 @@ class HostGlue:
         return [*lines, f"  %x{index} = {extend} {low} {value} to i64", f"  store i64 %x{index}, ptr %o{index}"]
 
 
-__all__ = ["CALLBACKS", "FAILED", "TABLE", "HostGlue", "text_constant", "thunk_name"]
+__all__ = ["CALLBACKS", "FAILED", "TABLE", "HostGlue", "address_name", "text_constant", "thunk_name"]
