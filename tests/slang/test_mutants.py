@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SOURCES = [
-    *sorted((HERE / "language").glob("test_*.py")),
+    *(path for path in sorted((HERE / "language").glob("test_*.py")) if "\n@fn" in path.read_text(encoding="utf-8")),
     HERE.parents[1] / "src" / "bootslang" / "boot" / "lift" / "memory_map.py",
 ]
 EXPRESSIONS = """
