@@ -120,9 +120,9 @@ class Scope:
 
     def evaluate(self, node: ast.expr) -> Any:
         """What an annotation evaluates to, in its module's namespace."""
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node = ast.parse(node.value, mode="eval").body
         try:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node = ast.parse(node.value, mode="eval").body
             code = compile(ast.Expression(node), self.source.path, "eval")
             return eval(code, dict(vars(self.source.module)))  # noqa: S307 - the user's own annotation
         except Exception as error:  # noqa: BLE001 - whatever the user's expression raises is a finding
