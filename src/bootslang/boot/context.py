@@ -8,13 +8,15 @@ from typing import Final
 from bootslang.slang import Struct, array, length, u8, u16, u32, u64
 
 CONTEXT_MAGIC: Final = 0x5854_4354_4F4F_4253
-CONTEXT_VERSION: Final = 1
+CONTEXT_VERSION: Final = 2
 
 DOOR_BIOS: Final = 1
 DOOR_MULTIBOOT1: Final = 2
 DOOR_MULTIBOOT2: Final = 3
 DOOR_PVH: Final = 4
 
+SOURCE_NONE: Final = 0
+"""There is no manifest: the payload is `modules`, the first of which is the kernel or a bundle."""
 SOURCE_BIOS: Final = 1
 SOURCE_MEMORY: Final = 2
 
@@ -23,6 +25,22 @@ FLAG_TSC: Final = 2
 """The CPU has a time stamp counter."""
 FLAG_LONG_MODE: Final = 4
 """The CPU has long mode."""
+FLAG_ALLOW_WX: Final = 8
+"""A kernel that came as a module may have segments that are writable and executable."""
+FLAG_RANDOMISE: Final = 16
+"""A position-independent kernel that came as a module gets a random virtual base."""
+FLAG_EFI64: Final = 32
+"""`efi_system_table` is that of a 64-bit firmware; without it, of a 32-bit one."""
+
+LOG_SERIAL: Final = 1
+LOG_DEBUGCON: Final = 2
+LOG_SCREEN: Final = 4
+"""Bits of `BootContext.log`: where the lift's console may write. What is not there is found out by the console."""
+
+PROTOCOL_GUESS: Final = 0
+PROTOCOL_LINUX: Final = 1
+PROTOCOL_HANDOFF: Final = 2
+"""How a kernel that came as a module is to be started (`BootContext.protocol`)."""
 
 GATE_READ: Final = 0x100
 """A GateRequest.interrupt that is no BIOS call: the gate itself reads from the boot drive into the bounce buffer.
@@ -35,11 +53,18 @@ which.
 
 RAM: Final = 1
 RESERVED: Final = 2
+LOADER: Final = 0x1001
+KERNEL: Final = 0x1002
+MODULE: Final = 0x1003
+SPENT_MEMORY: Final = 0x1004
+"""Kinds of reservations, beside those of E820: what the kernel finds in use, but for the last, which is free again as
+soon as the kernel runs (the file that it came in, a bundle, staging memory)."""
 
 MAX_MEMORY_RANGES: Final = 128
 MAX_RESERVATIONS: Final = 64
 MAX_EDD_DEVICES: Final = 6
 MAX_MBR_SIGNATURES: Final = 16
+MAX_MODULES: Final = 32
 STAMPS: Final = 8
 """Time stamps: [2] to [4] at the start of each stage, [5] just before the kernel.
 
@@ -128,6 +153,17 @@ class GateRequest(Struct):
     """Out: FLAGS after the call; bit 0 is carry."""
 
 
+class Module(Struct):
+    """A file that the loader before us put into memory, with the text that it gave it."""
+
+    base: u64
+    size: u64
+    """In bytes, exact."""
+    text: u64
+    """Where its text is: a name or a command line."""
+    text_size: u64
+
+
 class BootContext(Struct):
     magic: u64
     version: u32
@@ -136,7 +172,7 @@ class BootContext(Struct):
     flags: u32
 
     source: u32
-    """SOURCE_BIOS or SOURCE_MEMORY."""
+    """SOURCE_BIOS, SOURCE_MEMORY or SOURCE_NONE."""
     drive: u32
     """The BIOS drive number that we were started from (DL)."""
     sector_size: u32
@@ -152,8 +188,35 @@ class BootContext(Struct):
     bounce: u32
     bounce_size: u32
     memory_base: u64
-    """SOURCE_MEMORY: where the payload lies."""
+    """SOURCE_MEMORY: where the sealed bundle lies."""
     memory_size: u64
+
+    log: u32
+    """LOG_ bits."""
+    protocol: u32
+    """PROTOCOL_ for a kernel that came as a module."""
+    page_tables: u32
+    """Memory of the door's for page tables, whole pages; the entry's identity map of 4 GiB takes the first six."""
+    page_tables_end: u32
+    loader_base: u64
+    """All memory below 4 GiB that the running loader itself takes, stacks and tables included, in one piece."""
+    loader_size: u64
+    command_line: u64
+    """Where a command line for the kernel is that is used when its module has none; 0: there is none."""
+    command_line_size: u64
+    loader_name: u64
+    """Where the name of the loader before us is, as "GRUB 2.06"; 0: it told none."""
+    loader_name_size: u64
+    efi_system_table: u64
+    """0: not started by UEFI."""
+    efi_map: u64
+    """Where the UEFI memory map is."""
+    efi_map_size: u32
+    efi_descriptor_size: u32
+    efi_descriptor_version: u32
+    module_count: u32
+    modules: array[Module] = length(MAX_MODULES)
+    """Files in memory, in the order given; their memory stands in `reservations` too."""
 
     framebuffer: Framebuffer
     text_mode: TextMode

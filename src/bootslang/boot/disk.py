@@ -26,12 +26,21 @@ MANIFEST_MAGIC: Final = 0x4D53_544F_4F42_1A32
 LOADER_VERSION: Final = 1
 MANIFEST_VERSION: Final = 1
 
+BUNDLE_DATA_OFFSET: Final = MANIFEST_SLOT_BYTES
+"""In a bundle, which is one manifest slot and its data, tables and chunks may lie from here on."""
+
 FLAG_VERBOSE: Final = 1
 
 KERNEL_ELF: Final = 1
 KERNEL_BZIMAGE: Final = 2
 INITRD: Final = 3
 COMMAND_LINE: Final = 4
+KERNEL_HANDOFF: Final = 5
+"""A 64-bit ELF kernel that is started by the hand-off protocol (docs/handoff.md)."""
+
+BLOB_ALLOW_WX: Final = 1
+BLOB_RANDOMISE: Final = 2
+"""Bits of BlobRecord.flags of a KERNEL_HANDOFF: segments may be writable and executable; an ET_DYN at a random base."""
 
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
