@@ -21,6 +21,7 @@ MANIFEST_SLOT_BYTES: Final = 0x1000
 MANIFEST_SLOTS: Final = 2
 MANIFEST_OFFSET: Final = LOADER_SLOTS * LOADER_SLOT_BYTES
 DATA_OFFSET: Final = 0x9_0000
+BUNDLE_DATA_OFFSET: Final = MANIFEST_SLOT_BYTES
 """Chunks and chunk tables may lie from here on."""
 ALIGNMENT: Final = 0x1000
 """Every stage, chunk and chunk table starts at a multiple of this: a whole sector on every disk."""
@@ -43,13 +44,17 @@ KERNEL_ELF: Final = 1
 KERNEL_BZIMAGE: Final = 2
 INITRD: Final = 3
 COMMAND_LINE: Final = 4
+KERNEL_HANDOFF: Final = 5
+BLOB_ALLOW_WX: Final = 1
+BLOB_RANDOMISE: Final = 2
 KIND_NAMES: Final[Mapping[int, str]] = {
     KERNEL_ELF: "kernel (ELF)",
     KERNEL_BZIMAGE: "kernel (bzImage)",
     INITRD: "initrd",
     COMMAND_LINE: "command line",
+    KERNEL_HANDOFF: "kernel (hand-off)",
 }
-KERNEL_KINDS: Final = frozenset({KERNEL_ELF, KERNEL_BZIMAGE})
+KERNEL_KINDS: Final = frozenset({KERNEL_ELF, KERNEL_BZIMAGE, KERNEL_HANDOFF})
 
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
