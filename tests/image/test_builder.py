@@ -205,7 +205,7 @@ def test_what_cannot_work_is_refused_at_build_time(tmp_path: Path, kernel: Path)
         (
             Image(kernel=kernel, initrds=[kernel] * 47),
             UsageError,
-            "There are 47 initrds; a boot partition has room for 46",
+            "There are 47 initrds; a manifest has room for 46",
         ),
         (Image(kernel=kernel, codec="rar"), UsageError, "There is no codec 'rar'"),
         (Image(kernel=kernel, framebuffer="big"), UsageError, "'big' is no video mode"),

@@ -1,10 +1,11 @@
 """Disks on the host: build an image or install into one, look at it, check it.
 
-Reading order: `partitions` and `format` (what is on a disk), `payload` and `loader` (what goes there), `update` (how it
-is written so that the power may go), `builder` (the whole), `inspect` and `verify` (reading it back).
+Reading order: `partitions` and `format` (what is on a disk), `contents`, `payload` and `loader` (what goes there),
+`update` (how it is written so that the power may go), `builder` (the whole), `inspect` and `verify` (reading it back).
 """
 
-from bootslang.image.builder import Image, Progress
+from bootslang.image.builder import Image
+from bootslang.image.contents import Progress
 from bootslang.image.inspect import DiskNode, inspect
 from bootslang.image.report import BuildReport
 from bootslang.image.verify import Finding, verify

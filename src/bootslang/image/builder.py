@@ -6,18 +6,18 @@ The command `bootslang build` is a thin coat over this file.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from xxhash import xxh3_128, xxh32_intdigest
 
-from bootslang.errors import ImageInvalid, TargetRefused, UsageError
+from bootslang.errors import TargetRefused, UsageError
 from bootslang.image import codecs, ext4, update
 from bootslang.image import format as disk
+from bootslang.image.contents import Contents, Progress, advancing
 from bootslang.image.disks import bootable, guess_sector_size
 from bootslang.image.filesystems import recognise
 from bootslang.image.layout import NewDisk, parse_size, whole_mib
@@ -36,20 +36,11 @@ from bootslang.image.partitions import (
     read_partition_table,
     write_partition_table,
 )
-from bootslang.image.payload import Content, Payload
+from bootslang.image.payload import Payload
 from bootslang.image.report import BlobSize, BuildReport
 from bootslang.image.target import Kind, classify, existing_disk, new_image
-from bootslang.kernel import Kernel, KernelKind
+from bootslang.kernel import Kernel
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done ("pack", "write"), the bytes done and the bytes in all."""
-
-_KINDS: Final = {
-    KernelKind.ELF64: disk.KERNEL_ELF,
-    KernelKind.ELF32: disk.KERNEL_ELF,
-    KernelKind.BZIMAGE: disk.KERNEL_BZIMAGE,
-}
-MAX_INITRDS: Final = disk.MAX_BLOBS - 2
 _ROOT_TRIES: Final = 5
 
 
@@ -104,52 +95,22 @@ class _Job:
         self.image = image
         self.path = path
         self.progress = progress
-        self.codec = codecs.choose(image.codec)
         self.framebuffer = _framebuffer(image.framebuffer)
         if image.sector_size not in {None, *SECTOR_SIZES}:
             raise UsageError(f"Sectors of {image.sector_size} bytes are not supported.", hint="Choose 512 or 4096.")
         if image.disk_signature is not None and not 0 < image.disk_signature <= 0xFFFF_FFFF:
             raise UsageError(f"The disk signature {image.disk_signature:#x} is not in 1 to 0xffffffff.")
-        self.kernel = image.kernel if isinstance(image.kernel, Kernel) else Kernel.read(Path(image.kernel))
-        self.command_line = self.kernel.limits.check_command_line(image.command_line)
-        self.initrds = [(Path(initrd), _file_size(Path(initrd))) for initrd in image.initrds]
-        if len(self.initrds) > MAX_INITRDS:
-            raise UsageError(f"There are {len(self.initrds)} initrds; a boot partition has room for {MAX_INITRDS}.")
-        if self.initrds:
-            self.kernel.limits.check_initrd_size(sum(-(-size // 4) * 4 for _, size in self.initrds))
+        self.contents = Contents.read(image.kernel, image.initrds, image.command_line, image.codec)
 
     def run(self) -> BuildReport:
         kind = classify(self.path)
         with Payload() as payload:
             return self._build_new(payload) if kind is Kind.NEW else self._install(payload, kind)
 
-    def _pack(self, payload: Payload) -> int:
-        """Pack everything; the sum of the unpacked sizes is what the progress of packing and writing counts to."""
-        total = self.kernel.blob_bytes + sum(size for _, size in self.initrds) + len(self.command_line)
-        advance = self._advance("pack", total)
-        name = Path(self.kernel.file.name).name
-        payload.add(Content(_KINDS[self.kernel.kind], name, self.kernel.pieces), self.codec, advance)
-        for initrd, _ in self.initrds:
-            payload.add(Content(disk.INITRD, initrd.name, partial(_read_pieces, initrd)), self.codec, advance)
-        if self.command_line:
-            content = Content(disk.COMMAND_LINE, disk.KIND_NAMES[disk.COMMAND_LINE], lambda: [self.command_line])
-            payload.add(content, codecs.CODECS["none"], advance)
-        return total
-
-    def _advance(self, what: str, total: int) -> Callable[[int], None]:
-        done = 0
-
-        def advance(size: int) -> None:
-            nonlocal done
-            done += size
-            self.progress(what, done, total)
-
-        return advance
-
     def _build_new(self, payload: Payload) -> BuildReport:
         sector_size = self.image.sector_size or 512
         tree = ext4.read_tree(Path(self.image.root)) if self.image.root is not None else None
-        self._pack(payload)
+        self.contents.pack(payload, self.progress)
         identity = _identity(payload, tree)
         signature = self.image.disk_signature or xxh32_intdigest(identity) or 1
         root_least = whole_mib(tree.least_bytes) if tree else 0
@@ -189,7 +150,7 @@ class _Job:
             boot = Region(medium, partition.offset, partition.size)
             if not self.image.force:
                 self._refuse_file_system(boot, partition)
-            self._pack(payload)
+            self.contents.pack(payload, self.progress)
             return self._write(payload, _Place(kind, medium, partition, table.disk_signature, None))
 
     def _refuse_file_system(self, boot: Region, partition: Partition) -> None:
@@ -209,7 +170,7 @@ class _Job:
         loader = self._loader(payload, existing, partition)
         installer = update.Installer(place.medium, boot)
         total = sum(blob.size for blob in payload.blobs)
-        installer.install(loader, payload, existing, plan, self._advance("write", total))
+        installer.install(loader, payload, existing, plan, advancing(self.progress, "write", total))
         return BuildReport(
             path=self.path,
             kind=place.kind.value,
@@ -219,7 +180,7 @@ class _Job:
             partition=partition,
             root=place.root,
             stages=loader.sizes,
-            codec=self.codec.name,
+            codec=self.contents.codec.name,
             blobs=tuple(
                 BlobSize(disk.KIND_NAMES[blob.kind], blob.name, blob.size, blob.packed_bytes) for blob in payload.blobs
             ),
@@ -262,28 +223,6 @@ def _framebuffer(mode: str | tuple[int, int, int] | None) -> tuple[int, int, int
     if mode is not None:
         check_framebuffer(mode)
     return mode
-
-
-def _file_size(path: Path) -> int:
-    try:
-        if not path.is_file():
-            what = "is a directory" if path.is_dir() else "does not exist"
-            raise ImageInvalid(f"The initrd {path} {what}.", hint="Name a file: a cpio archive, packed or not.")
-        size = path.stat().st_size
-    except OSError as error:
-        raise ImageInvalid(f"The initrd {path} cannot be read: {error.strerror}.") from error
-    if size == 0:
-        raise ImageInvalid(f"The initrd {path} is empty.", hint="Leave it away, or name a cpio archive.")
-    return size
-
-
-def _read_pieces(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(disk.CHUNK_BYTES):
-                yield piece
-    except OSError as error:
-        raise ImageInvalid(f"The initrd {path} cannot be read: {error.strerror}.") from error
 
 
 def _identity(payload: Payload, tree: ext4.Tree | None) -> bytes:
