@@ -36,6 +36,8 @@ LOG_SERIAL: Final = 1
 LOG_DEBUGCON: Final = 2
 LOG_SCREEN: Final = 4
 """Bits of `BootContext.log`: where the lift's console may write. What is not there is found out by the console."""
+LOG_WITHOUT_SCREEN: Final = LOG_SERIAL | LOG_DEBUGCON
+LOG_ALL: Final = LOG_WITHOUT_SCREEN | LOG_SCREEN
 
 PROTOCOL_GUESS: Final = 0
 PROTOCOL_LINUX: Final = 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bootslang.boot.lib import console, progress, screen
+from bootslang.boot.context import LOG_ALL, LOG_DEBUGCON, LOG_SCREEN, LOG_SERIAL
+from bootslang.boot.lib import bios_data, console, progress, screen
 from bootslang.slang import text
 from support.bios import FakeBios
 
 COM1, LINE_STATUS, SCRATCH = 0x3F8, 0x3FD, 0x3FF
+COM1_PORTS = range(0x3F8, 0x400)
 CRTC = 0x3D4
 COLUMNS, ROWS = 80, 25
 SCREEN = 0xB8000
@@ -82,9 +84,9 @@ class Terminal(FakeBios):
         return self.read_memory(0x450, 1), self.read_memory(0x451, 1)
 
 
-def started(terminal: Terminal, *, has_screen: bool = True) -> Terminal:
+def started(terminal: Terminal, *, log: int = LOG_ALL) -> Terminal:
     with terminal:
-        console.start(has_screen, tell_all=False)
+        console.start(log, tell_all=False)
     return terminal
 
 
@@ -133,6 +135,19 @@ def test_a_cursor_outside_the_screen_is_brought_back() -> None:
     assert all(address < 0x500 or SCREEN <= address < SCREEN + COLUMNS * ROWS * 2 for address in terminal.memory)
 
 
+def test_low_memory_may_be_seen_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once only the direct map shows low memory, does the text go to the screen there?"""
+    terminal = started(Terminal())
+    elsewhere = 0xFFFF_8000_0000_0000
+    for address in range(0x400, 0x500):
+        terminal.write_memory(elsewhere + address, 1, terminal.read_memory(address, 1))
+    monkeypatch.setattr(bios_data, "low_memory_base", elsewhere)
+    before = {address: value for address, value in terminal.memory.items() if address < elsewhere}
+    write(terminal, "x")
+    assert terminal.row(0, elsewhere + SCREEN) == "x"
+    assert before == {address: value for address, value in terminal.memory.items() if address < elsewhere}
+
+
 def test_monochrome() -> None:
     """Is the screen of mode 7 at 0xB0000?"""
     terminal = started(Terminal(mode=7))
@@ -151,17 +166,27 @@ def test_graphics_are_left_alone(mode: int) -> None:
 
 
 def test_a_framebuffer_ends_the_text_screen() -> None:
-    """Once a framebuffer mode is set, or where no BIOS screen was promised, is nothing written to the screen?"""
+    """Once a framebuffer mode is set, is nothing more written to the screen?"""
     terminal = started(Terminal())
     with terminal:
         screen.stop()
     before = dict(terminal.memory)
     write(terminal, "x")
     assert terminal.memory == before
-    terminal = started(Terminal(), has_screen=False)
+
+
+@pytest.mark.parametrize("log", range(LOG_ALL + 1))
+def test_only_what_may_be_written_to_is_touched(log: int) -> None:
+    """Do the log's bits choose, and is a device that they leave out not even looked for?"""
+    terminal = Terminal()
     before = dict(terminal.memory)
-    write(terminal, "x")
-    assert terminal.memory == before
+    write(started(terminal, log=log), "x")
+    assert bytes(terminal.serial) == (b"x" if log & LOG_SERIAL else b"")
+    assert bytes(terminal.debug) == (b"x" if log & LOG_DEBUGCON else b"")
+    assert (terminal.memory != before) == (log & LOG_SCREEN != 0)
+    touched = (set(COM1_PORTS) if log & LOG_SERIAL else set()) | ({0xE9} if log & LOG_DEBUGCON else set())
+    touched |= {CRTC, CRTC + 1} if log & LOG_SCREEN else set()
+    assert terminal.ports_touched <= touched
 
 
 def test_a_machine_without_com1_and_debug_port() -> None:

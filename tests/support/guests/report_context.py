@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from bootslang.boot.context import GATE_READ, BootContext, GateRequest
 from bootslang.boot.layout import STAGE4_STACK_TOP
 from bootslang.boot.lib import console
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.boot.lib.screen import COLOUR_MEMORY
 from bootslang.slang import array, asm, compile_for, fn, halt, outb, ptr, read_tsc, span, u8, u16, u32, usize, volatile
 
@@ -33,7 +33,7 @@ def main(context_address: u32) -> NoReturn:
     """Print everything."""
     arrived = read_tsc()
     context = BootContext.at(context_address)
-    console.start(context.framebuffer.base == 0, tell_all=False)
+    console.start(context.log, tell_all=False)
     print(f"door {context.door:x} flags {context.flags:x} drive {context.drive:x}")
     print(f"sector {context.sector_size:x} call {context.sectors_per_call:x} partition {context.partition_lba:x}")
     print(f"bytes {context.partition_bytes:x}")
@@ -63,7 +63,7 @@ def main(context_address: u32) -> NoReturn:
 @fn
 def print_screen() -> None:
     """Tell what stands on the screen, in the line above the cursor."""
-    row = usize(BiosData.at(BIOS_DATA).cursor >> 8) - 1
+    row = usize(bios_data().cursor >> 8) - 1
     cells = span[volatile[u16]](COLOUR_MEMORY + row * 160, 80)
     line = array[u8](80)
     for column in range(80):

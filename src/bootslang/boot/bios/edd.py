@@ -17,7 +17,7 @@ from bootslang.boot.bios.drive import (
 )
 from bootslang.boot.context import MAX_EDD_DEVICES, MAX_MBR_SIGNATURES, BootContext, EddDevice, GateRequest
 from bootslang.boot.lib import console
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.slang import Struct, address, at, compile_for, fn, sizeof, span, u8, u16, u32
 
 compile_for("protected32")
@@ -42,7 +42,7 @@ def survey_disks(context: BootContext, scratch: span[u8]) -> None:
 
     scratch: memory below 1 MiB that a sector of any size fits into.
     """
-    disks = min(BiosData.at(BIOS_DATA).hard_disks, MAX_MBR_SIGNATURES)
+    disks = min(bios_data().hard_disks, MAX_MBR_SIGNATURES)
     for index in range(disks):
         number = u8(FIRST_HARD_DISK + index)
         if context.edd_count < MAX_EDD_DEVICES and describe_disk(number, context.edd[context.edd_count]):

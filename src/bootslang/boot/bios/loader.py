@@ -20,6 +20,7 @@ from bootslang.boot.context import (
     CONTEXT_VERSION,
     DOOR_BIOS,
     FLAG_TSC,
+    LOG_ALL,
     SOURCE_BIOS,
     BootContext,
     GateRequest,
@@ -108,7 +109,7 @@ def main(drive_number: u32, partition_lba: u32) -> NoReturn:
     """Do what stage 2 has to do, in order."""
     header = LoaderHeader.at(STAGE2)
     context = begin_context(drive_number, partition_lba)
-    console.start(True, header.flags & FLAG_VERBOSE != 0)
+    console.start(context.log, header.flags & FLAG_VERBOSE != 0)
     require_pentium()
     context.stamps[STAMP] = read_tsc()
     context.flags |= FLAG_TSC
@@ -133,6 +134,7 @@ def begin_context(drive_number: u32, partition_lba: u32) -> BootContext:
     context.size = sizeof(BootContext)
     context.door = DOOR_BIOS
     context.source = SOURCE_BIOS
+    context.log = LOG_ALL
     context.drive = drive_number
     context.partition_lba = partition_lba
     context.gate = u32(address(gate))

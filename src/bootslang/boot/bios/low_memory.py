@@ -8,7 +8,7 @@ from typing import Final
 from bootslang.boot.bios.calls import LOW_MEMORY, call_bios
 from bootslang.boot.context import MAX_RESERVATIONS, RESERVED, BootContext, GateRequest, MemoryRange
 from bootslang.boot.layout import LEAST_LOW_MEMORY, PAGE_TABLES_END
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.slang import BootError, compile_for, fn, u32, u64
 
 compile_for("protected32")
@@ -41,7 +41,7 @@ def reserve_low_memory(context: BootContext) -> None:
     """
     reserve(context, 0, PAGE_TABLES_END)
     firmware = min(low_memory_kib() * 1024, VIDEO_MEMORY)
-    ebda = u32(BiosData.at(BIOS_DATA).ebda_segment) << 4
+    ebda = u32(bios_data().ebda_segment) << 4
     if LEAST_LOW_MEMORY <= ebda < firmware:
         firmware = ebda
     reserve(context, firmware, FIRST_MIB)

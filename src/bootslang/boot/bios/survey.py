@@ -14,7 +14,7 @@ from bootslang.boot.bios.next_stage import enter
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
 from bootslang.boot.bios.tables import find_tables
 from bootslang.boot.bios.video import Size, read_text_mode, set_framebuffer
-from bootslang.boot.context import FLAG_VERBOSE, BootContext
+from bootslang.boot.context import FLAG_VERBOSE, LOG_WITHOUT_SCREEN, BootContext
 from bootslang.boot.disk import LoaderHeader
 from bootslang.boot.layout import BOUNCE, BOUNCE_END, STAGE2, STAGE4
 from bootslang.boot.lib import console
@@ -37,7 +37,7 @@ def main(context_address: u32) -> NoReturn:
     context = BootContext.at(context_address)
     context.stamps[STAMP] = read_tsc()
     calls.gate_entry = context.gate
-    console.start(True, context.flags & FLAG_VERBOSE != 0)
+    console.start(context.log, context.flags & FLAG_VERBOSE != 0)
     scratch = span[u8](BOUNCE, BOUNCE_END - BOUNCE)
 
     read_memory_map(context)  # what is RAM
@@ -49,6 +49,8 @@ def main(context_address: u32) -> NoReturn:
     read_apm(context)  # power management before ACPI
     read_text_mode(context.text_mode)  # the screen as it is
     set_framebuffer(context.framebuffer, wanted_framebuffer(), scratch)  # or the one that `build` asked for
+    if context.framebuffer.base:
+        context.log = LOG_WITHOUT_SCREEN
     enter(STAGE4, context_address)
 
 

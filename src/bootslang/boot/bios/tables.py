@@ -8,7 +8,7 @@ from typing import Final
 
 from bootslang.boot.context import BootContext
 from bootslang.boot.lib import console
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.slang import compile_for, fn, span, text, u8, u32, usize
 
 compile_for("protected32")
@@ -42,7 +42,7 @@ SMBIOS3_LENGTH: Final = 6
 @fn
 def find_tables(context: BootContext) -> None:
     """Fill `rsdp`, `smbios` and `smbios3`."""
-    ebda = u32(BiosData.at(BIOS_DATA).ebda_segment) << 4
+    ebda = u32(bios_data().ebda_segment) << 4
     if EBDA_LOWEST <= ebda <= EBDA_END - EBDA_SEARCHED:
         context.rsdp = located(find_rsdp(span[u8](ebda, EBDA_SEARCHED)), ebda)
     if context.rsdp == 0:

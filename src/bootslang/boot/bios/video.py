@@ -9,7 +9,7 @@ from typing import Final
 from bootslang.boot.bios.calls import VIDEO, call_bios
 from bootslang.boot.context import Framebuffer, GateRequest, TextMode
 from bootslang.boot.lib import console, screen
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.slang import Struct, address, at, compile_for, fn, ptr, sizeof, span, u8, u16, u32, usize, volatile
 
 compile_for("protected32")
@@ -98,7 +98,7 @@ class Mode(Struct):
 @fn
 def read_text_mode(text_mode: TextMode) -> None:
     """Ask INT 10h and the BIOS's data area what the screen shows, as Linux' own setup code does."""
-    bios = BiosData.at(BIOS_DATA)
+    bios = bios_data()
     mode = GateRequest.zeroed()
     mode.eax = GET_MODE
     call_bios(VIDEO, mode, 0)

@@ -1,13 +1,14 @@
 """The console of stages 2 to 4: what is printed goes to the text screen, to COM1 and to port 0xE9, all the same.
 
-Every stage calls `start` first of all. `print`, `raise BootError` and failed checks end in `write` and `stop` here:
-they fill the hooks of slang's run time. Flat 32- or 64-bit mode; no BIOS call is made.
+Every stage and every door calls `start` first of all. `print`, `raise BootError` and failed checks end in `write` and
+`stop` here: they fill the hooks of slang's run time. Flat 32- or 64-bit mode; no BIOS call is made.
 """
 
 from typing import Final, NoReturn
 
+from bootslang.boot.context import LOG_DEBUGCON, LOG_SCREEN, LOG_SERIAL
 from bootslang.boot.lib import screen, serial
-from bootslang.slang import compile_for, fn, halt, inb, outb, span, text, u8
+from bootslang.slang import compile_for, fn, halt, inb, outb, span, text, u8, u32
 
 compile_for("protected32", "long64")
 
@@ -23,17 +24,18 @@ bar_open: bool = False
 
 
 @fn
-def start(has_screen: bool, tell_all: bool) -> None:
+def start(log: u32, tell_all: bool) -> None:
     """Find what there is to write to.
 
-    has_screen: a BIOS has left a text screen, and no framebuffer has replaced it. tell_all: sets `verbose`, by which
-    each stage decides whether it tells its steps.
+    log: LOG_ bits, what may be written to; LOG_SCREEN says that a BIOS has left a text screen, and that no framebuffer
+    has replaced it. tell_all: sets `verbose`, by which each stage decides whether it tells its steps.
     """
     global debug_port_present, verbose
     verbose = tell_all
-    serial.start()
-    debug_port_present = inb(DEBUG_PORT) == DEBUG_PORT
-    if has_screen:
+    if log & LOG_SERIAL:
+        serial.start()
+    debug_port_present = log & LOG_DEBUGCON != 0 and inb(DEBUG_PORT) == DEBUG_PORT
+    if log & LOG_SCREEN:
         screen.start()
 
 

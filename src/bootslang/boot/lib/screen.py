@@ -6,7 +6,7 @@ where the last one stopped, and so does whatever the BIOS or the kernel prints.
 
 from typing import Final
 
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data, low_memory
 from bootslang.slang import compile_for, fn, outb, span, u8, u16, usize, volatile
 
 compile_for("protected32", "long64")
@@ -36,7 +36,7 @@ rows: usize = 25
 def start() -> None:
     """Take the screen as the BIOS has set it; anything but a text mode counts as no screen."""
     global present, memory, columns, rows
-    bios = BiosData.at(BIOS_DATA)
+    bios = bios_data()
     mode = bios.video_mode & 0x7F
     memory = MONOCHROME_MEMORY if mode == MONOCHROME_TEXT_MODE else COLOUR_MEMORY
     memory += bios.page_offset
@@ -61,7 +61,7 @@ def put(byte: u8) -> None:
     """Show one character where the cursor is; scroll at the end of the screen."""
     if not present:
         return
-    bios = BiosData.at(BIOS_DATA)
+    bios = bios_data()
     cursor = bios.cursor
     column: usize = min(cursor & 0xFF, columns - 1)
     row: usize = min(cursor >> 8, rows - 1)
@@ -86,7 +86,7 @@ def put(byte: u8) -> None:
 
 @fn
 def cells() -> span[volatile[u16]]:
-    return span[volatile[u16]](memory, columns * rows)
+    return span[volatile[u16]](low_memory() + memory, columns * rows)
 
 
 @fn
@@ -102,7 +102,7 @@ def scroll() -> None:
 
 @fn
 def show_cursor(cell: u16) -> None:
-    port = BiosData.at(BIOS_DATA).crtc_port
+    port = bios_data().crtc_port
     outb(port, CRTC_CURSOR_HIGH)
     outb(port + 1, u8(cell >> 8))
     outb(port, CRTC_CURSOR_LOW)

@@ -18,7 +18,7 @@ from bootslang.boot.disk import (
     Manifest,
 )
 from bootslang.boot.lib import console, progress
-from bootslang.boot.lib.bios_data import BIOS_DATA, BiosData
+from bootslang.boot.lib.bios_data import bios_data
 from bootslang.boot.lift import allocator, blob, bzimage, handover, initrd, kernel, paging, random_seed, zero_page
 from bootslang.boot.lift.blob import Reader
 from bootslang.boot.lift.kernel import Kernel
@@ -61,7 +61,7 @@ def main(context_address: usize) -> NoReturn:
     """Boot what the manifest names."""
     context = BootContext.at(context_address)
     stamp(context, STAMP_LIFT)
-    start_console(context)
+    console.start(context.log, context.flags & FLAG_VERBOSE != 0)
     normalise(context, memory)
     reader.source.open(context)
     manifest = read_manifest()
@@ -86,12 +86,6 @@ def main(context_address: usize) -> NoReturn:
     if console.verbose:
         print(f"command line: {span[u8](usize(line_place), usize(command_line_bytes(manifest)))}")
     hand_over(page, context)
-
-
-@fn
-def start_console(context: BootContext) -> None:
-    text_screen = context.door == DOOR_BIOS and not context.framebuffer.base
-    console.start(text_screen, context.flags & FLAG_VERBOSE != 0)
 
 
 @fn
@@ -281,6 +275,6 @@ def hand_over(page: ZeroPage, context: BootContext) -> NoReturn:
 @fn
 def tell_cursor(screen: ScreenInfo) -> None:
     """Let the kernel's first line stand below our last one."""
-    cursor = BiosData.at(BIOS_DATA).cursor
+    cursor = bios_data().cursor
     screen.cursor_column = u8(cursor)
     screen.cursor_row = u8(cursor >> 8)
