@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bootslang.bundle import Bundle, BundleReport
     from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
     from bootslang.image import BuildReport, Image, inspect, verify
     from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildReport",
+    "Bundle",
+    "BundleReport",
     "Drive",
     "Ending",
     "Guest",
@@ -36,6 +39,8 @@ __all__ = [
 
 _HOMES = {
     "BuildReport": "bootslang.image",
+    "Bundle": "bootslang.bundle",
+    "BundleReport": "bootslang.bundle",
     "Drive": "bootslang.emulator",
     "Ending": "bootslang.emulator",
     "Guest": "bootslang.emulator",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bootslang import Image
+from bootslang import Bundle, Image
 from bootslang.kernel.debian import cloud_kernel
 from support.command import Command, Result
 from support.disks import MIB
@@ -177,3 +177,18 @@ def test_inspect_names_what_a_file_is_instead(bootslang: Command, content: bytes
 def test_inspect_shows_a_disk_that_has_no_active_partition(bootslang: Command) -> None:
     Path("FILE").write_bytes(bytes(510) + b"\x55\xaa" + bytes(512))
     assert "└── The disk has no active partition.\n" in bootslang("inspect", "FILE").out
+
+
+def test_a_bundle_is_that_of_the_api_and_can_be_verified(bootslang: Command, kernel: Path) -> None:
+    Path("initrd").write_bytes(b"initrd" * 1000)
+    made = bootslang("bundle", "-k", str(kernel), "-i", "initrd", "-c", "a=1", "--codec", "bzip2", "-o", "linux.bundle")
+    report = Bundle(kernel=kernel, initrds=["initrd"], command_line="a=1", codec="bzip2").build("2")
+    assert made == Result(0, "".join(f"{line}\n" for line in report.lines()).replace("2:", "linux.bundle:", 1), "")
+    assert Path("linux.bundle").read_bytes() == Path("2").read_bytes()
+    assert bootslang("verify", "linux.bundle") == Result(0, "linux.bundle: everything is as it was built\n", "")
+    data = bytearray(Path("linux.bundle").read_bytes())
+    data[100_000] ^= 1  # in the kernel
+    Path("linux.bundle").write_bytes(data)
+    damaged = bootslang("verify", "linux.bundle")
+    assert damaged.code == 1
+    assert damaged.err.endswith("  `bootslang bundle` makes a new one.\n")

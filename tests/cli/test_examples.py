@@ -50,6 +50,7 @@ def folder(bootslang: Command) -> Path:
     for name in ("hello.py", "console.py"):
         Path(name).write_text(HELLO)
     assert bootslang("build", "-k", "vmlinuz", "-i", "initrd.gz", "disk.img").code == 0
+    assert bootslang("bundle", "-k", "vmlinuz", "-o", "linux.bundle").code == 0
     return Path.cwd()
 
 

@@ -70,7 +70,7 @@ def test_without_a_command_it_shows_its_help(bootslang: Command) -> None:
     [
         ("buidl", "There is no command 'buidl'. Did you mean 'build'?", "bootslang"),
         ("frobnicate", "There is no command 'frobnicate'.", "bootslang"),
-        ("verify", "Missing argument 'DISK'.", "bootslang verify"),
+        ("verify", "Missing argument 'DISK|BUNDLE'.", "bootslang verify"),
         ("build disk.img", "Missing option '-k' / '--kernel'.", "bootslang build"),
         ("run --kidn ide x", "No such option '--kidn'. Did you mean '--kind'?", "bootslang run"),
         ("run --timeout soon x", "Invalid value for '--timeout': 'soon' is not a valid float range.", "bootslang run"),

@@ -36,6 +36,7 @@ def test_the_numbers_on_the_page_are_ours() -> None:
     assert f"1 to {disk.MAX_BLOBS}" in PAGE
     assert f"| {disk.MANIFEST_OFFSET // 1024} KiB | 4 KiB | manifest slot 0 |" in PAGE
     assert f"| {disk.DATA_OFFSET // 1024} KiB | the rest |" in PAGE
+    assert f"| {disk.BUNDLE_DATA_OFFSET // 1024} KiB | the rest |" in PAGE
 
 
 def test_the_example_reads_an_image(tmp_path: Path, kernel: Path, initrd: Path) -> None:

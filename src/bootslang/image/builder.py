@@ -37,7 +37,7 @@ from bootslang.image.partitions import (
     write_partition_table,
 )
 from bootslang.image.payload import Payload
-from bootslang.image.report import BlobSize, BuildReport
+from bootslang.image.report import BuildReport, blob_sizes
 from bootslang.image.target import Kind, classify, existing_disk, new_image
 from bootslang.kernel import Kernel
 
@@ -181,9 +181,7 @@ class _Job:
             root=place.root,
             stages=loader.sizes,
             codec=self.contents.codec.name,
-            blobs=tuple(
-                BlobSize(disk.KIND_NAMES[blob.kind], blob.name, blob.size, blob.packed_bytes) for blob in payload.blobs
-            ),
+            blobs=blob_sizes(payload),
             generation=plan.sequence,
             kept=plan.kept,
             writes=tuple(installer.writes),

@@ -313,12 +313,12 @@ class BlobRecord:
         """What its chunk table occupies, in whole alignment units."""
         return Extent(self.table, aligned(self.table_bytes))
 
-    def decode_table(self, table: bytes, partition_bytes: int) -> tuple[ChunkRecord, ...]:
-        """Check and read the chunk table of this blob."""
+    def decode_table(self, table: bytes, end: int, *, start: int = DATA_OFFSET) -> tuple[ChunkRecord, ...]:
+        """Check and read the chunk table of this blob; chunks may lie between `start` and `end`."""
         if len(table) != self.table_bytes or xxh64(table) != self.table_checksum:
             raise FormatInvalid(f"chunk table at {self.table:#x}: its checksum is wrong")
         chunks = tuple(
-            _chunk_record(table[place : place + CHUNK_LAYOUT.size], self.table + place, partition_bytes)
+            _chunk_record(table[place : place + CHUNK_LAYOUT.size], self.table + place, range(start, end))
             for place in range(0, len(table), CHUNK_LAYOUT.size)
         )
         total = sum(chunk.unpacked for chunk in chunks)
@@ -332,12 +332,12 @@ def encode_table(chunks: Iterable[ChunkRecord]) -> bytes:
     return b"".join(chunk.encode() for chunk in chunks)
 
 
-def _chunk_record(data: bytes, place: int, partition_bytes: int) -> ChunkRecord:
+def _chunk_record(data: bytes, place: int, area: range) -> ChunkRecord:
     values = CHUNK_LAYOUT.unpack(data)
     check = _Checker(f"chunk record at {place:#x}", CHUNK_LAYOUT, values)
     check.that("packed", 0 < values["packed"] <= CHUNK_BYTES, "is no chunk's size")
     check.that("unpacked", values["packed"] <= values["unpacked"] <= CHUNK_BYTES, "is no chunk's size")
-    check.place("offset", values["packed"], partition_bytes)
+    check.place("offset", values["packed"], area)
     check.that("codec", values["codec"] in {CODEC_NONE, CODEC_BZIP2}, "is unknown")
     if values["codec"] == CODEC_NONE:
         check.that("packed", values["packed"] == values["unpacked"], "differs from the unpacked size without a codec")
@@ -379,8 +379,11 @@ class Manifest:
         return bytes(data)
 
     @classmethod
-    def decode(cls, slot: bytes, partition_bytes: int) -> Self:
-        """Read and check what a manifest slot holds; the chunk tables are `BlobRecord.decode_table`'s."""
+    def decode(cls, slot: bytes, end: int, *, start: int = DATA_OFFSET) -> Self:
+        """Read and check what a manifest slot holds; the chunk tables are `BlobRecord.decode_table`'s.
+
+        All that it names may lie between `start` and `end`.
+        """
         if len(slot) < MANIFEST_LAYOUT.size:
             raise FormatInvalid(f"manifest: {len(slot)} bytes are too few")
         values = MANIFEST_LAYOUT.unpack(slot)
@@ -394,9 +397,9 @@ class Manifest:
         data[cls.CHECKSUM] = bytes(8)
         check.equal("checksum", xxh64(data))
         if values["signature_size"]:
-            check.place("signature", values["signature_size"], partition_bytes)
+            check.place("signature", values["signature_size"], range(start, end))
         blobs = tuple(
-            _blob_record(bytes(data[place : place + BLOB_LAYOUT.size]), place, partition_bytes)
+            _blob_record(bytes(data[place : place + BLOB_LAYOUT.size]), place, range(start, end))
             for place in range(MANIFEST_LAYOUT.size, values["size"], BLOB_LAYOUT.size)
         )
         _check_kinds([blob.kind for blob in blobs])
@@ -408,7 +411,7 @@ class Manifest:
         )
 
 
-def _blob_record(data: bytes, place: int, partition_bytes: int) -> BlobRecord:
+def _blob_record(data: bytes, place: int, area: range) -> BlobRecord:
     values = BLOB_LAYOUT.unpack(data)
     check = _Checker(f"blob record at {place:#x}", BLOB_LAYOUT, values)
     check.that("kind", values["kind"] in KIND_NAMES, "is unknown")
@@ -416,7 +419,7 @@ def _blob_record(data: bytes, place: int, partition_bytes: int) -> BlobRecord:
     check.that("size", values["size"] > 0, "is zero")
     check.that("chunks", 0 < values["chunks"] <= MAX_CHUNKS, "is no number of chunks")
     check.that("chunks", values["chunks"] * CHUNK_BYTES >= values["size"], "is too small for the size")
-    check.place("table", values["chunks"] * CHUNK_LAYOUT.size, partition_bytes)
+    check.place("table", values["chunks"] * CHUNK_LAYOUT.size, area)
     return BlobRecord(
         kind=values["kind"],
         size=values["size"],
@@ -452,9 +455,9 @@ class _Checker:
     def equal(self, field: str, expected: int) -> None:
         self.that(field, self.values[field] == expected, f"should be {expected:#x}")
 
-    def place(self, field: str, size: int, partition_bytes: int) -> None:
+    def place(self, field: str, size: int, area: range) -> None:
         """Whether `size` bytes at the offset in `field` are aligned and lie in the data area."""
         offset = self.values[field]
         self.that(field, offset % ALIGNMENT == 0, "is not aligned")
-        self.that(field, offset >= DATA_OFFSET, "lies before the data area")
-        self.that(field, offset + size <= partition_bytes, "leads beyond the partition")
+        self.that(field, offset >= area.start, "lies before the data area")
+        self.that(field, offset + size <= area.stop, "leads beyond the partition")

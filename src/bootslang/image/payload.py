@@ -143,11 +143,11 @@ class PlacedBlob:
 
 
 class Room:
-    """Free stretches of the data area, given away in the order of the disk."""
+    """Free stretches of the data area, given away in the order of the disk. `start` is where that area begins."""
 
-    def __init__(self, partition_bytes: int, taken: Iterable[disk.Extent]) -> None:
-        end = partition_bytes // disk.ALIGNMENT * disk.ALIGNMENT
-        self._free = list(_gaps(disk.Extent(disk.DATA_OFFSET, max(0, end - disk.DATA_OFFSET)), taken))
+    def __init__(self, end: int, taken: Iterable[disk.Extent], *, start: int = disk.DATA_OFFSET) -> None:
+        end = end // disk.ALIGNMENT * disk.ALIGNMENT
+        self._free = list(_gaps(disk.Extent(start, max(0, end - start)), taken))
 
     @property
     def size(self) -> int:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootslang.image import format as disk
 from bootslang.image.loader import StageSize
 from bootslang.image.partitions import Partition
+from bootslang.image.payload import Payload
 from bootslang.image.update import WriteRecord
 
 
@@ -17,6 +19,18 @@ class BlobSize:
     name: str
     size: int
     packed: int
+
+    def __str__(self) -> str:
+        packed = f", packed {self.packed}" if self.packed != self.size else ""
+        name = "" if self.name == self.kind else f" {self.name}"
+        return f"{self.kind}{name}: {self.size} bytes{packed}"
+
+
+def blob_sizes(payload: Payload) -> tuple[BlobSize, ...]:
+    """What each blob takes."""
+    return tuple(
+        BlobSize(disk.KIND_NAMES[blob.kind], blob.name, blob.size, blob.packed_bytes) for blob in payload.blobs
+    )
 
 
 @dataclass(frozen=True)
@@ -48,10 +62,7 @@ class BuildReport:
         yield f"{self.path}: {self.kind}, {self.size} bytes, disk signature {self.disk_signature:#010x}"
         for stage in self.stages:
             yield str(stage)
-        for blob in self.blobs:
-            packed = f", packed {blob.packed}" if blob.packed != blob.size else ""
-            name = "" if blob.name == blob.kind else f" {blob.name}"
-            yield f"{blob.kind}{name}: {blob.size} bytes{packed}"
+        yield from map(str, self.blobs)
         yield (
             f"generation {self.generation} in partition {self.partition.number}"
             f" at sector {self.partition.first_lba} ({self.partition.size} bytes)"

@@ -94,6 +94,21 @@ def new_image(path: Path) -> Iterator[tuple[io.FileIO, Path]]:
 
 
 @contextlib.contextmanager
+def new_file(path: Path, size: int) -> Iterator[FileMedium]:
+    """A file of `size` bytes that is no disk, to be written; one that is there is replaced, when all is written.
+
+    Raises:
+        TargetRefused: If something else than a file is there.
+
+    """
+    if classify(path) is Kind.DEVICE:
+        raise TargetRefused(f"{path} is a block device.", hint="Name a file, existing or not.")
+    with new_image(path) as (file, _beside):
+        file.truncate(size)
+        yield FileMedium(file, size, name=path, fresh=True)
+
+
+@contextlib.contextmanager
 def existing_disk(path: Path, kind: Kind, sector_size: int | None) -> Iterator[tuple[FileMedium, int | None]]:
     """Open an image or device for installing, and tell its sector size where that is known.
 

@@ -1,4 +1,4 @@
-"""`bootslang verify DISK`: read everything back, check everything that has a sum, and say what is damaged.
+"""`bootslang verify FILE`: read a disk or a bundle back, check everything that has a sum, and say what is damaged.
 
 It trusts nothing that `build` reported: what is checked is what a machine would read.
 """
@@ -23,7 +23,7 @@ from bootslang.image.generation import (
     try_chunks,
 )
 from bootslang.image.loader import check_slot, read_slot
-from bootslang.image.medium import Medium
+from bootslang.image.medium import FileMedium, Medium
 from bootslang.image.partitions import CODE_BYTES, Partition
 
 
@@ -39,17 +39,45 @@ class Finding:
 
 
 def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> list[Finding]:
-    """Check a disk from its partition table to the last byte of its last initrd; an empty list means: all is well.
+    """Check a disk from its partition table to the last byte of its last initrd, or a bundle from its manifest on.
+
+    An empty list means: all is well.
 
     Raises:
         ImageInvalid: If it cannot be read at all.
 
     """
+    if is_bundle(Path(path)):
+        with Path(path).open("rb", buffering=0) as file:
+            return list(_check_bundle(FileMedium(file, file.seek(0, os.SEEK_END), name=str(path))))
     try:
         with open_disk(Path(path), sector_size) as opened:
             return list(_check_disk(opened))
     except PartitionTableInvalid as error:
         return [Finding("partition table", error.message)]
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file begins as a bundle does."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == disk.MANIFEST_MAGIC.to_bytes(8, "little")
+    except OSError:
+        return False
+
+
+def _check_bundle(bundle: Medium) -> Iterator[Finding]:
+    try:
+        slot = bundle.read(0, min(bundle.size, disk.MANIFEST_SLOT_BYTES))
+        manifest = disk.Manifest.decode(slot, bundle.size, start=disk.BUNDLE_DATA_OFFSET)
+    except FormatInvalid as error:
+        yield Finding("manifest", error.message)
+        return
+    for index, blob in enumerate(manifest.blobs):
+        name = f"{disk.KIND_NAMES[blob.kind]} (blob {index})"
+        yield from (Finding(name, problem) for problem in _check_blob(bundle, blob, disk.BUNDLE_DATA_OFFSET))
 
 
 def _check_disk(opened: Disk) -> Iterator[Finding]:
@@ -90,15 +118,18 @@ def _check_manifests(boot: Medium) -> Iterator[Finding]:
             continue
         for index, blob in enumerate(manifest.blobs):
             name = f"generation {manifest.sequence}, {disk.KIND_NAMES[blob.kind]} (blob {index})"
-            yield from (Finding(name, problem) for problem in _check_blob(boot, blob))
+            yield from (Finding(name, problem) for problem in _check_blob(boot, blob, disk.DATA_OFFSET))
     if empty == disk.MANIFEST_SLOTS:
         yield Finding("manifests", "both slots are empty: there is nothing to boot")
 
 
-def _check_blob(boot: Medium, blob: disk.BlobRecord) -> Iterator[str]:
-    """Every chunk is checked even after a bad one; the whole's sum only says something when all chunks are good."""
+def _check_blob(boot: Medium, blob: disk.BlobRecord, start: int) -> Iterator[str]:
+    """Check the chunks of a blob, which lie from `start` on.
+
+    Every chunk is checked even after a bad one; the whole's sum only says something when all chunks are good.
+    """
     try:
-        table = blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size)
+        table = blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size, start=start)
     except FormatInvalid as error:
         yield error.message
         return
