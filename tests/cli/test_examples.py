@@ -10,6 +10,7 @@ import pytest
 from bootslang.cli.app import COMMANDS, HIDDEN
 from bootslang.cli.command import Command as CommandWithExamples
 from bootslang.emulator import PASS
+from support import small_kernels
 from support.boot_sectors import boot_disk, exit_with, say
 from support.command import Command
 from support.disks import elf_kernel
@@ -68,6 +69,9 @@ def test_an_example(bootslang: Command, folder: Path, line: str) -> None:
 @pytest.mark.parametrize("line", [line for line in examples("run") if NEEDS_GDB not in line])
 def test_an_example_that_runs_a_machine(bootslang: Command, folder: Path, line: str) -> None:
     boot_disk(folder, say("login: ") + exit_with(PASS))
+    kernel = small_kernels.pvh_kernel(small_kernels.say("login: ") + small_kernels.exit_with(PASS))
+    (folder / "bootslang.elf64").write_bytes(kernel)
+    (folder / "kernel.bundle").touch()
     ended = bootslang(*shlex.split(line)[1:])
     assert ended.code == 0
     assert ("login: " in ended.out) != ("--print-command" in line)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bootslang.emulator import PASS
 from bootslang.emulator.drive import DRIVE_KINDS
+from support import small_kernels
 from support.boot_sectors import HANG, POWER_OFF, RESET, TRIPLE_FAULT, boot_disk, exit_with, say
 from support.command import Command
 
@@ -50,12 +52,22 @@ def test_outcomes(bootslang: Command, code: bytes, options: str, exit_code: int,
     assert ended.err.startswith(told)
 
 
+@pytest.mark.machine
+def test_a_kernel_is_started_without_a_disk(bootslang: Command) -> None:
+    Path("kernel").write_bytes(small_kernels.pvh_kernel(small_kernels.say("here") + small_kernels.exit_with(PASS)))
+    ended = bootslang("run", "-m", "32", "--kernel", "kernel")
+    assert (ended.code, ended.out) == (0, "here")
+
+
 def test_the_command_line_of_qemu_has_every_option(bootslang: Command) -> None:
     Path("disk.img").touch()
-    options = "-m 2G --machine q35 --cpu qemu64 --kind nvme --sector-size 4096 --snapshot --accel tcg --gdb disk.img"
+    options = f"--kernel vmlinux --initrd initrd --append words --firmware {__file__} -m 2G --machine q35 --cpu qemu64"
+    options += " --kind nvme --sector-size 4096 --snapshot --accel tcg --gdb disk.img"
     printed = bootslang("run", "--print-command", *options.split(), "--", "-nic", "user", "--version")
     assert (printed.code, printed.err) == (0, "")
     for words in (
+        " -kernel vmlinux -initrd initrd -append words ",
+        f" -bios {__file__} ",
         " -machine q35 ",
         " -accel tcg ",
         " -cpu qemu64 ",
@@ -85,6 +97,12 @@ def test_the_command_line_of_qemu_has_every_option(bootslang: Command) -> None:
             f"there is no drive kind 'floppy'\n  Kinds: {', '.join(DRIVE_KINDS)}.",
         ),
         ("--sector-size 1024 disk.img", 2, "a drive's blocks have 512 or 4096 bytes, not 1024"),
+        ("", 2, "there is nothing to start: neither a disk nor --kernel"),
+        (
+            "--kernel disk.img --gdb",
+            2,
+            "--gdb wants a disk, whose stages it knows\n  QEMU's own -gdb and -S can stand behind --.",
+        ),
     ],
 )
 def test_what_cannot_be_run(bootslang: Command, options: str, code: int, text: str) -> None:

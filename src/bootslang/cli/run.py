@@ -1,4 +1,4 @@
-"""`bootslang run`: a disk in QEMU, its console on the terminal, and the guest's outcome as exit code."""
+"""`bootslang run`: a disk or a kernel in QEMU, its console on the terminal, and the guest's outcome as exit code."""
 
 import sys
 from functools import partial
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bootslang.cli.command import PROGRAM, Command, Example
+from bootslang.errors import UsageError
 
 if TYPE_CHECKING:
     from bootslang import Guest, Machine
@@ -18,6 +19,10 @@ EXAMPLES = (
         'bootslang run disk.img --timeout 60 --expect "login:"',
     ),
     Example("On another machine, from an NVMe disk:", "bootslang run --machine q35 --kind nvme -m 2G disk.img"),
+    Example(
+        "What QEMU itself starts, here the loader with a bundle, on a machine without a BIOS's devices:",
+        "bootslang run --machine microvm --kernel bootslang.elf64 --initrd kernel.bundle",
+    ),
     Example("With options of QEMU's own:", "bootslang run disk.img -- -nic user"),
     Example("QEMU's command line, to run by hand:", "bootslang run --print-command disk.img"),
     Example(
@@ -29,6 +34,9 @@ QEMU_ARGUMENTS = "QEMU-ARGS"
 
 @click.command(cls=Command, examples=EXAMPLES, after_dashes=QEMU_ARGUMENTS)
 @click.option("-m", "--memory", default="1G", show_default=True, metavar="SIZE", help="The machine's memory.")
+@click.option("--kernel", metavar="FILE", help="Started by QEMU itself: an ELF for Multiboot 1 or PVH, or a bzImage.")
+@click.option("--initrd", metavar="FILE", help="What QEMU loads with the kernel: an initrd, a module, or a bundle.")
+@click.option("--append", default="", metavar="TEXT", help="The kernel's command line.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -41,6 +49,7 @@ QEMU_ARGUMENTS = "QEMU-ARGS"
 )
 @click.option("--print-command", is_flag=True, help="Print QEMU's command line instead of running it.")
 @click.option("--machine", default="pc", show_default=True, metavar="pc|q35|isapc|microvm", help="The kind of machine.")
+@click.option("--firmware", default="bios", show_default=True, metavar="bios|ovmf|FILE", help="ovmf is UEFI.")
 @click.option("--cpu", metavar="MODEL", help="A CPU model of QEMU's, as pentium3 or qemu64,+rdrand.")
 @click.option(
     "--kind",
@@ -66,26 +75,30 @@ QEMU_ARGUMENTS = "QEMU-ARGS"
 )
 @click.option("--snapshot", is_flag=True, help="Forget at the end what the machine wrote to the disk.")
 @click.option("--reboot", is_flag=True, help="Let a reset of the guest's boot the machine again, instead of ending it.")
-@click.argument("disk", type=click.Path())
+@click.argument("disk", type=click.Path(), required=False)
 @click.pass_context
 def command(
     context: click.Context,
     *,
     memory: str,
+    kernel: str | None,
+    initrd: str | None,
+    append: str,
     timeout: float | None,
     expect: str | None,
     gdb: bool,
     print_command: bool,
     machine: str,
+    firmware: str,
     cpu: str | None,
     kind: str,
     sector_size: int,
     accel: str,
     snapshot: bool,
     reboot: bool,
-    disk: str,
+    disk: str | None,
 ) -> None:
-    """Start a disk in QEMU, with its console on the terminal.
+    """Start a disk, or a kernel, in QEMU, with its console on the terminal.
 
     The exit code is the guest's outcome: 0 if the expected text was printed, or, where none was asked for, the guest
     powered off; 1 if it failed or ended without the text; 5 if time ran out; 6 if it panicked or crashed.
@@ -93,8 +106,18 @@ def command(
     from bootslang import Machine
     from bootslang.emulator.terminal import interact
 
+    if disk is None and kernel is None:
+        raise UsageError("there is nothing to start: neither a disk nor --kernel")
+    if gdb and disk is None:
+        raise UsageError(
+            "--gdb wants a disk, whose stages it knows", hint="QEMU's own -gdb and -S can stand behind --."
+        )
     pc = Machine(
-        disk,
+        *([] if disk is None else [disk]),
+        kernel=kernel,
+        initrd=initrd,
+        append=append,
+        firmware=firmware,
         kind=kind,  # type: ignore[arg-type]  # Drive checks it
         logical_block_size=sector_size,
         machine=machine,
@@ -109,7 +132,7 @@ def command(
     if print_command:
         print(pc.print_command())
         return
-    tell = partial(_tell, disk, pc) if gdb else lambda _guest: None
+    tell = partial(_tell, disk, pc) if gdb and disk is not None else lambda _guest: None
     outcome = interact(pc, expect=expect, timeout=timeout, started=tell)
     # On a terminal the console's last lines stand above already.
     if error := outcome.error(tail=not sys.stdout.isatty()):

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from bootslang.emulator.drive import Drive
@@ -18,6 +19,10 @@ class CommandLine:
     cpu: str | None
     memory: str
     drives: tuple[Drive, ...]
+    firmware: str | None
+    kernel: Path | None
+    initrd: Path | None
+    append: str
     reboot: bool
     icount: int | None
     gdb: int | None
@@ -55,12 +60,26 @@ class CommandLine:
         if not self.reboot:
             command += ["-no-reboot"]
         command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+        if self.firmware is not None:
+            command += ["-bios", self.firmware]
+        command += self._direct_boot()
         if self.icount is not None:
             command += ["-icount", f"shift={self.icount}"]
         if self.gdb is not None:
             command += ["-gdb", f"tcp:127.0.0.1:{self.gdb}"]
         for index, (drive, boot_index) in enumerate(zip(self.drives, _boot_order(self.drives), strict=True)):
             command += drive.arguments(index, self.machine.split(",")[0], boot_index)
+        return command
+
+    def _direct_boot(self) -> list[str]:
+        """What QEMU itself puts into memory and starts: a file and a text with it, one option each, never split."""
+        command = []
+        if self.kernel is not None:
+            command += ["-kernel", str(self.kernel)]
+        if self.initrd is not None:
+            command += ["-initrd", str(self.initrd)]
+        if self.append:
+            command += ["-append", self.append]
         return command
 
 

@@ -9,10 +9,11 @@ from bootslang.emulator.accelerator import Accelerator, choose_accelerator
 from bootslang.emulator.command import CommandLine
 from bootslang.emulator.console import PANIC_PATTERNS, Console
 from bootslang.emulator.drive import Drive, DriveKind
+from bootslang.emulator.firmware import Firmware, find_firmware
 from bootslang.emulator.guest import Guest, Pattern
 from bootslang.emulator.outcome import Outcome
 from bootslang.emulator.qemu import find_qemu
-from bootslang.errors import InputInvalid, ToolMissing
+from bootslang.errors import InputInvalid, ToolMissing, UsageError
 
 MachineKind = Literal["pc", "q35", "isapc", "microvm"]
 GDB_PORT: Final = 1234
@@ -28,8 +29,15 @@ class Machine:
     first one is booted, unless a drive has a `boot_index`. The machine has one serial port, a VGA card, port 0xF4 for
     the guest to end it, and no network.
 
-    `machine`: pc (with PCI and IDE), q35 (PCI Express and AHCI), isapc (neither), microvm. More of QEMU's options may
-    follow the name after a comma.
+    `kernel`: a file that QEMU loads and starts itself, in a disk's stead: an ELF by Multiboot 1 (32-bit, with its
+    header) or PVH (with its note), or a bzImage. `append` is its command line, `initrd` a file that comes with it; with
+    Multiboot 1 it may be several files with their texts, "kernel words,file words", as QEMU splits them.
+
+    >>> Machine(kernel="bootslang.elf64", initrd="kernel.bundle", machine="microvm").run().check()  # doctest: +SKIP
+
+    `machine`: pc (with PCI and IDE), q35 (PCI Express and AHCI), isapc (neither), microvm (no PCI, no VGA card, disks
+    on virtio). More of QEMU's options may follow the name after a comma.
+    `firmware`: "bios", "ovmf" for UEFI, or a file. A kernel without a disk, too, is started by way of it.
     `cpu`: a model of QEMU's, as "pentium3" or "qemu64,+rdrand".
     `memory`: as QEMU takes it, "1G"; a number is MiB.
     `accel`: "auto" takes KVM where it runs a boot sector, else TCG, QEMU's translator.
@@ -47,7 +55,11 @@ class Machine:
         *disks: str | Path | Drive,
         kind: DriveKind = "ide",
         logical_block_size: int = 512,
+        kernel: str | Path | None = None,
+        initrd: str | Path | None = None,
+        append: str = "",
         machine: MachineKind | str = "pc",
+        firmware: Firmware | str = "bios",
         cpu: str | None = None,
         memory: str | int = "1G",
         accel: Accelerator = "auto",
@@ -65,7 +77,13 @@ class Machine:
             else Drive(path=Path(disk), kind=kind, logical_block_size=logical_block_size, snapshot=snapshot)
             for disk in disks
         )
+        if kernel is None and (initrd is not None or append):
+            raise UsageError("initrd and append belong to a kernel that QEMU loads, and there is none")
+        self.kernel = None if kernel is None else Path(kernel)
+        self.initrd = None if initrd is None else Path(initrd)
+        self.append = append
         self.machine = machine
+        self.firmware = firmware
         self.cpu = cpu
         self.memory = str(memory)
         self.accel: Accelerator = "tcg" if icount is not None or gdb is not False else accel
@@ -94,11 +112,7 @@ class Machine:
 
     def start(self, *, tap: Callable[[bytes], None] | None = None) -> Guest:
         """Start the machine and return at once."""
-        for drive in self.drives:
-            if not drive.path.exists():
-                raise InputInvalid(
-                    f"{drive.path}: there is no such disk image", hint="`bootslang build` makes one from a kernel."
-                )
+        self._look_for_files()
         if not hasattr(socket, "AF_UNIX"):
             raise ToolMissing("machines can be run on Linux, macOS and other Unixes only")
         command = self._command()
@@ -109,6 +123,19 @@ class Machine:
         """QEMU's command line for the same machine, for a shell: its console on the terminal, Ctrl-A X ends it."""
         return self._command().by_hand()
 
+    def _look_for_files(self) -> None:
+        """Say what is not there, in better words than QEMU's."""
+        for drive in self.drives:
+            if not drive.path.exists():
+                raise InputInvalid(
+                    f"{drive.path}: there is no such disk image", hint="`bootslang build` makes one from a kernel."
+                )
+        if self.kernel is not None and not self.kernel.exists():
+            raise InputInvalid(f"{self.kernel}: there is no such kernel")
+        # One with a comma or a space may be several files and their texts.
+        if self.initrd is not None and not self.initrd.exists() and not {",", " "} & set(str(self.initrd)):
+            raise InputInvalid(f"{self.initrd}: there is no such file")
+
     def _command(self) -> CommandLine:
         port = None if self.gdb is False else _free_port() if self.gdb is True else self.gdb
         return CommandLine(
@@ -118,6 +145,10 @@ class Machine:
             cpu=self.cpu,
             memory=self.memory,
             drives=self.drives,
+            firmware=find_firmware(self.firmware),
+            kernel=self.kernel,
+            initrd=self.initrd,
+            append=self.append,
             reboot=self.reboot,
             icount=self.icount,
             gdb=port,
