@@ -15,7 +15,7 @@ from bootslang.cli.failure import Failure, explain
 COMMANDS: Final = {
     "build": "Make a disk that boots a kernel.",
     "bundle": "Put kernel, initrds and command line into one file.",
-    "run": "Start a disk, or a kernel, in QEMU, with its console on the terminal.",
+    "run": "Start a disk or kernel in QEMU, with its console on the terminal.",
     "inspect": "Show what is on a disk or in a kernel file.",
     "verify": "Read a disk or a bundle back and check everything on it.",
     "initramfs": "Pack a directory, or a small system, for the kernel to start in.",

@@ -98,7 +98,7 @@ def command(
     reboot: bool,
     disk: str | None,
 ) -> None:
-    """Start a disk, or a kernel, in QEMU, with its console on the terminal.
+    """Start a disk or kernel in QEMU, with its console on the terminal.
 
     The exit code is the guest's outcome: 0 if the expected text was printed, or, where none was asked for, the guest
     powered off; 1 if it failed or ended without the text; 5 if time ran out; 6 if it panicked or crashed.
