@@ -83,6 +83,25 @@ def test_a_manifest_reads_as_it_was_written() -> None:
     assert disk.Manifest.decode(slot, ROOM) == MANIFEST
 
 
+def test_the_flags_of_a_handoff_kernel_and_names_read_as_they_were_written() -> None:
+    kernel = replace(blob(disk.KERNEL_HANDOFF), flags=disk.BLOB_ALLOW_WX | disk.BLOB_RANDOMISE)
+    manifest = disk.Manifest(1, (kernel, replace(blob(disk.INITRD), name=b"modules.cpio")))
+    assert disk.Manifest.decode(manifest.encode(), ROOM) == manifest
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("initrd.gz", b"initrd.gz"),
+        ("initramfs.cpio.gz.old", b"initramfs.cpio.gz.ol"),
+        ("nineteen letters:: \N{SNOWMAN}", b"nineteen letters:: "),
+        ("\udcff", b"?"),
+    ],
+)
+def test_of_a_long_name_whole_characters_are_kept(name: str, kept: bytes) -> None:
+    assert disk.short_name(name) == kept
+
+
 def test_every_flipped_bit_of_a_manifest_is_found() -> None:
     good = MANIFEST.encode()
     for bit in range(len(good) * 8):
@@ -100,7 +119,8 @@ def test_every_flipped_bit_of_a_manifest_is_found() -> None:
         (disk.Manifest(1, (blob(1), blob(2))), "manifest: it has 2 kernels instead of one"),
         (disk.Manifest(1, (blob(1), blob(4), blob(4))), "manifest: it has 2 command lines"),
         (disk.Manifest(1, (blob(9),)), "blob record at 0x40: kind at +0 (0x9) is unknown"),
-        (disk.Manifest(1, (replace(blob(1), flags=1),)), "blob record at 0x40: flags at +4 (0x1) should be 0x0"),
+        (disk.Manifest(1, (replace(blob(1), flags=1),)), "blob record at 0x40: flags at +4 (0x1) has unknown bits"),
+        (disk.Manifest(1, (replace(blob(5), flags=4),)), "blob record at 0x40: flags at +4 (0x4) has unknown bits"),
         (disk.Manifest(1, (blob(1, size=0),)), "blob record at 0x40: size at +8 (0x0) is zero"),
         (disk.Manifest(1, (blob(1, chunks=0),)), "blob record at 0x40: chunks at +40 (0x0) is no number of chunks"),
         (

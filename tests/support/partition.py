@@ -37,7 +37,6 @@ class Partition:
             table=table,
             table_checksum=checksum(records),
             chunks=len(chunks),
-            reserved=0,
         )
 
     def append(self, content: bytes) -> int:

@@ -45,6 +45,8 @@ BLOB_RANDOMISE: Final = 2
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
 
+NAME_BYTES: Final = 20
+
 STAGE_SURVEY: Final = 0
 STAGE_LIFT64: Final = 1
 STAGE_LIFT32: Final = 2
@@ -116,8 +118,8 @@ class BlobRecord(Struct):
     table_checksum: u64
     """XXH64 of the chunk records."""
     chunks: u32
-    reserved: u32
-    spare: array[u8] = length(16)
+    name: array[u8] = length(NAME_BYTES)
+    """Of an initrd: its file's name, or the beginning of that, padded with zeros."""
 
 
 class Manifest(Struct):

@@ -21,8 +21,9 @@ MANIFEST_SLOT_BYTES: Final = 0x1000
 MANIFEST_SLOTS: Final = 2
 MANIFEST_OFFSET: Final = LOADER_SLOTS * LOADER_SLOT_BYTES
 DATA_OFFSET: Final = 0x9_0000
-BUNDLE_DATA_OFFSET: Final = MANIFEST_SLOT_BYTES
 """Chunks and chunk tables may lie from here on."""
+BUNDLE_DATA_OFFSET: Final = MANIFEST_SLOT_BYTES
+"""The same in a bundle."""
 ALIGNMENT: Final = 0x1000
 """Every stage, chunk and chunk table starts at a multiple of this: a whole sector on every disk."""
 CHUNK_BYTES: Final = 0x10_0000
@@ -47,6 +48,9 @@ COMMAND_LINE: Final = 4
 KERNEL_HANDOFF: Final = 5
 BLOB_ALLOW_WX: Final = 1
 BLOB_RANDOMISE: Final = 2
+HANDOFF_FLAGS: Final = BLOB_ALLOW_WX | BLOB_RANDOMISE
+NAME_BYTES: Final = 20
+"""What a blob record keeps of a name."""
 KIND_NAMES: Final[Mapping[int, str]] = {
     KERNEL_ELF: "kernel (ELF)",
     KERNEL_BZIMAGE: "kernel (bzImage)",
@@ -81,7 +85,7 @@ class Layout:
         names = list(self.fields)
         return struct.calcsize("<" + "".join(self.fields[name] for name in names[: names.index(field)]))
 
-    def pack(self, **values: int) -> bytes:
+    def pack(self, **values: int | bytes) -> bytes:
         """The bytes; fields that are not given are zero."""
         zeros = {name: b"" if form.endswith("s") else 0 for name, form in self.fields.items()}
         return self._struct.pack(*(values.get(name, zero) for name, zero in zeros.items()))
@@ -117,8 +121,7 @@ BLOB_LAYOUT: Final = Layout(
     table="Q",
     table_checksum="Q",
     chunks="I",
-    reserved="I",
-    spare="16s",
+    name=f"{NAME_BYTES}s",
 )
 MANIFEST_LAYOUT: Final = Layout(
     magic="Q",
@@ -298,6 +301,9 @@ class BlobRecord:
     chunks: int
     """How many records the table has."""
     flags: int = 0
+    """BLOB_ bits, of a KERNEL_HANDOFF."""
+    name: bytes = b""
+    """Of an initrd; see `short_name`."""
 
     def encode(self) -> bytes:
         """Its 64 bytes."""
@@ -325,6 +331,11 @@ class BlobRecord:
         if total != self.size:
             raise FormatInvalid(f"chunk table at {self.table:#x}: its chunks have {total} bytes, the blob {self.size}")
         return chunks
+
+
+def short_name(name: str) -> bytes:
+    """As much of a file's name as a blob record keeps, in UTF-8."""
+    return name.encode("utf-8", "replace")[:NAME_BYTES].decode("utf-8", "ignore").encode()
 
 
 def encode_table(chunks: Iterable[ChunkRecord]) -> bytes:
@@ -415,7 +426,8 @@ def _blob_record(data: bytes, place: int, area: range) -> BlobRecord:
     values = BLOB_LAYOUT.unpack(data)
     check = _Checker(f"blob record at {place:#x}", BLOB_LAYOUT, values)
     check.that("kind", values["kind"] in KIND_NAMES, "is unknown")
-    check.equal("flags", 0)
+    known = HANDOFF_FLAGS if values["kind"] == KERNEL_HANDOFF else 0
+    check.that("flags", values["flags"] & ~known == 0, "has unknown bits")
     check.that("size", values["size"] > 0, "is zero")
     check.that("chunks", 0 < values["chunks"] <= MAX_CHUNKS, "is no number of chunks")
     check.that("chunks", values["chunks"] * CHUNK_BYTES >= values["size"], "is too small for the size")
@@ -428,6 +440,7 @@ def _blob_record(data: bytes, place: int, area: range) -> BlobRecord:
         table_checksum=values["table_checksum"],
         chunks=values["chunks"],
         flags=values["flags"],
+        name=data[BLOB_LAYOUT.offset("name") :].rstrip(b"\0"),
     )
 
 

@@ -32,6 +32,8 @@ class Content:
     """For people: a file's name."""
     pieces: Callable[[], Iterable[bytes]]
     """Gives the bytes, as often as it is called: at most 1 MiB each, none of them empty; each becomes a chunk."""
+    flags: int = 0
+    """BLOB_ bits of its record."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,7 @@ def _place_blob(blob: PackedBlob, table: int, room: Room) -> PlacedBlob:
         disk.ChunkRecord(room.take(chunk.packed), chunk.packed, chunk.unpacked, chunk.checksum, chunk.codec)
         for chunk in blob.chunks
     )
+    name = disk.short_name(blob.name) if blob.kind == disk.INITRD else b""
     record = disk.BlobRecord(
         kind=blob.kind,
         size=blob.size,
@@ -207,5 +210,7 @@ def _place_blob(blob: PackedBlob, table: int, room: Room) -> PlacedBlob:
         table=table,
         table_checksum=disk.xxh64(disk.encode_table(chunks)),
         chunks=len(chunks),
+        flags=blob.content.flags,
+        name=name,
     )
     return PlacedBlob(blob, record, chunks)
