@@ -1,0 +1,1 @@
+"""The 64-bit hand-off: kernels of your own (docs/handoff.md)."""
