@@ -19,7 +19,18 @@ from bootslang.boot.disk import (
 )
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lib.bios_data import bios_data
-from bootslang.boot.lift import allocator, blob, bzimage, handover, initrd, kernel, paging, random_seed, zero_page
+from bootslang.boot.lift import (
+    allocator,
+    blob,
+    bzimage,
+    exceptions,
+    handover,
+    initrd,
+    kernel,
+    paging,
+    random_seed,
+    zero_page,
+)
 from bootslang.boot.lift.blob import Reader
 from bootslang.boot.lift.kernel import Kernel
 from bootslang.boot.lift.limits import PAGE
@@ -62,6 +73,8 @@ def main(context_address: usize) -> NoReturn:
     context = BootContext.at(context_address)
     stamp(context, STAMP_LIFT)
     console.start(context.log, context.flags & FLAG_VERBOSE != 0)
+    if target.bits == 64 and not target.host:
+        exceptions.install(0, with_stacks=False)
     normalise(context, memory)
     reader.source.open(context)
     manifest = read_manifest()

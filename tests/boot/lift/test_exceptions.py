@@ -1,0 +1,123 @@
+"""Are the vectors' gates as the processor reads them, and does the report say what the processor has said?"""
+
+import struct
+
+import pytest
+
+from bootslang.boot.lift import exceptions
+from bootslang.boot.lift.exceptions import Frame, Gate, Saved
+from bootslang.slang import BootError, FakeMachine, array, sizeof, span, u8
+
+IMAGE, IMAGE_END = 0x20_0000, 0x23_0000
+CR2, CR3 = 0x80_0000_1000, 0x7_0000
+STUBS = 0xFFFF_FFFF_7FE1_2345
+
+
+class Processor(FakeMachine):
+    """Its control registers, and an image at IMAGE."""
+
+    def assembly(self, code: str, registers: dict[str, int]) -> dict[str, int]:
+        for name, value in (("__image_start", IMAGE), ("__bss_end", IMAGE_END), ("cr2", CR2), ("cr3", CR3)):
+            if name in code:
+                return {"rax": value}
+        return super().assembly(code, registers)
+
+
+def told(
+    vector: int, error_code: int, rip: int, capsys: pytest.CaptureFixture[str], *, kernel_may_run: bool = False
+) -> list[str]:
+    frame = Frame(rip=rip, cs=8, rflags=0x46, rsp=0x5_F000, ss=0x18)
+    exceptions.kernel_may_run = kernel_may_run
+    with Processor():
+        exceptions.tell(vector, error_code, frame)
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("with_stacks", [False, True])
+def test_gates_are_as_the_manual_has_them(*, with_stacks: bool) -> None:
+    """Volume 3A, figure 6-8: offset, selector, IST, present interrupt gate of ring 0; stacks only if asked for."""
+    table = array[Gate](Gate.zeroed() for _ in range(32))
+    exceptions.fill(table, STUBS, with_stacks)
+    stacks = {8: 1, 14: 2, 13: 3} if with_stacks else {}
+    for vector in range(32):
+        low, selector, stack, kind, middle, high, reserved = struct.unpack("<HHBBHII", bytes(table[vector]))
+        assert high << 32 | middle << 16 | low == STUBS + 5 * vector
+        assert (selector, stack, kind, reserved) == (8, stacks.get(vector, 0), 0x8E, 0)
+
+
+def test_a_page_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(14, 2, 0x20_1234, capsys) == [
+        "CPU exception 14 (#PF page fault), error code 0x2",
+        "RIP 0x201234: the loader, 0x1234 bytes from its start",
+        "CR2 0x8000001000: written to, but not mapped",
+        "RSP 0x5f000  RFLAGS 0x46  CS 0x8  SS 0x18  CR3 0x70000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error_code", "access"),
+    [
+        (0, "read, but not mapped"),
+        (2, "written to, but not mapped"),
+        (16, "executed, but not mapped"),
+        (1, "may not be read"),
+        (3, "may not be written to"),
+        (17, "may not be executed"),
+    ],
+)
+def test_what_a_page_fault_was_about(capsys: pytest.CaptureFixture[str], error_code: int, access: str) -> None:
+    assert told(14, error_code, 0, capsys)[2] == f"CR2 {CR2:#x}: {access}"
+
+
+@pytest.mark.parametrize(
+    ("vector", "line"),
+    [
+        (0, "CPU exception 0 (#DE divide error)"),
+        (6, "CPU exception 6 (#UD invalid opcode)"),
+        (8, "CPU exception 8 (#DF double fault), error code 0x0"),
+        (9, "CPU exception 9 (reserved)"),
+        (13, "CPU exception 13 (#GP general protection), error code 0x0"),
+        (21, "CPU exception 21 (#CP control protection), error code 0x0"),
+        (22, "CPU exception 22 (reserved)"),
+        (31, "CPU exception 31 (reserved)"),
+    ],
+)
+def test_vectors_have_names(capsys: pytest.CaptureFixture[str], vector: int, line: str) -> None:
+    """Intel's table 6-1, and only those with an error code tell one; CR2 is of page faults alone."""
+    assert told(vector, 0, 0, capsys)[0] == line
+    assert not any(line.startswith("CR2") for line in told(vector, 0, 0, capsys))
+
+
+@pytest.mark.parametrize("rip", [0, IMAGE - 1, IMAGE_END, 0xFFFF_FFFF_8000_0000])
+def test_whose_code_it_was(capsys: pytest.CaptureFixture[str], rip: int) -> None:
+    """Outside of the loader lies the kernel, once it may run."""
+    assert told(6, 0, rip, capsys)[1] == f"RIP {rip:#x}: outside of the loader"
+    assert told(6, 0, rip, capsys, kernel_may_run=True)[1] == f"RIP {rip:#x}: the kernel"
+
+
+@pytest.mark.parametrize(("vector", "error"), [(6, b""), (14, (2).to_bytes(8, "little"))])
+def test_the_stack_is_read_as_the_processor_leaves_it(
+    capsys: pytest.CaptureFixture[str], vector: int, error: bytes
+) -> None:
+    """Is the vector found by its stub, and the frame behind the error code where there is one?"""
+    stub = STUBS + 5 * (vector + 1)
+    stack = struct.pack("<16Q", *range(0x100, 0x10F), stub) + error + struct.pack("<5Q", 0x20_0042, 8, 2, 0x5_E000, 0)
+    assert struct.calcsize("<16Q") == sizeof(Saved)
+    lent: span[u8] = span(bytearray(stack))
+    with Processor(), pytest.raises(BootError, match="the machine was halted"):
+        exceptions.report(lent.address, STUBS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"CPU exception {vector} (")
+    assert lines[1] == "RIP 0x200042: the loader, 0x42 bytes from its start"
+    registers = "  ".join(line for line in lines if line.startswith(("RAX", "RDX", "RBP", "R10", "R13"))).split()
+    names = ["RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15"]
+    assert registers[::2] == names
+    assert registers[1::2] == [f"{value:016x}" for value in range(0x100, 0x10F)]
+
+
+def test_a_fault_of_the_handler_is_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Does an exception in the midst of the report not start another one?"""
+    exceptions.reporting = True
+    with Processor(), pytest.raises(BootError, match="the machine was halted"):
+        exceptions.report(0, STUBS)
+    assert capsys.readouterr().out == ""

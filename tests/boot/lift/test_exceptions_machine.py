@@ -1,0 +1,90 @@
+"""Does a real CPU's exception in stage 4 end in a report, on every console, that names the place as DWARF does?
+
+gdb holds the machine at one of stage 4's functions and makes it fault there: stage 4 is the one that users get.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bootslang import Machine, rocket
+from bootslang.kernel import debian
+from support.linux import Guests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+pytestmark = pytest.mark.machine
+
+SUM = "bootslang.boot.lib.xxh64.take_stripes"
+"""RSI is the address of what it sums, RDX the size; the first is of the manifest, fresh from the BIOS."""
+SUM_SIZE = "set $rdx = 256"
+COPY = "memcpy"
+"""RDI is where it copies to."""
+LAST = "bootslang.boot.lift.handover.enter"
+NOT_MAPPED = 0x7000_0000_0000
+NOT_CANONICAL = 0x8000_0000_0000
+UD2 = 0x0B0F
+LIMIT_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Guests(tmp_path_factory.mktemp("disk")).disk(debian.cloud_kernel())
+
+
+def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], int]:
+    """Run to a function's first instruction, let gdb do what makes it fault, and run on: the report, that address."""
+    address = rocket.stages(codecs=()).lift64.symbols[function]
+    with Machine(disk, accel="tcg", memory=256, gdb=True, debugcon=True).start() as guest:
+        script = [f"target remote 127.0.0.1:{guest.gdb_port}", f"hbreak *{address}", "continue", *commands]
+        arguments = [part for command in [*script, "delete", "detach"] for part in ("-ex", command)]
+        subprocess.run(["gdb", "-q", "-batch", "-nx", *arguments], check=True, capture_output=True, timeout=120)
+        outcome = guest.watch(expect="Boot stopped", timeout=LIMIT_SECONDS).check()
+        assert guest.debugcon is not None
+        report = report_of(outcome.console)
+        assert report_of(guest.debugcon.text) == report
+    return report, address
+
+
+def report_of(console: str) -> Sequence[str]:
+    lines = console.replace("\r", "").splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("CPU exception"))
+    return lines[start : lines.index("Boot stopped. Reset the machine to try again.")]
+
+
+def value(report: Sequence[str], name: str) -> int:
+    found = re.search(rf"\b{name} +(?:0x)?([0-9a-f]+)", "\n".join(report))
+    assert found, report
+    return int(found[1], 16)
+
+
+def test_an_instruction_that_is_none(disk: Path) -> None:
+    """Is the place exact, and does the table of vectors outlive the way into the BIOS and back?"""
+    report, address = faulted(disk, LAST, f"set *(unsigned short *)$rip = {UD2}", "set $r15 = 0x123456789")
+    assert report[0] == "CPU exception 6 (#UD invalid opcode)"
+    assert value(report, "RIP") == address
+    assert value(report, "R15") == 0x1_2345_6789
+
+
+@pytest.mark.parametrize(
+    ("function", "register", "error_code", "access"),
+    [(SUM, "rsi", 0, "read"), (COPY, "rdi", 2, "written to")],
+    ids=["read", "write"],
+)
+def test_memory_that_is_not_mapped(disk: Path, function: str, register: str, error_code: int, access: str) -> None:
+    report, address = faulted(disk, function, f"set ${register} = {NOT_MAPPED}", SUM_SIZE)
+    assert report[0] == f"CPU exception 14 (#PF page fault), error code {error_code:#x}"
+    assert report[2] == f"CR2 {NOT_MAPPED:#x}: {access}, but not mapped"
+    assert address <= value(report, "RIP") < address + 0x200
+
+
+def test_an_address_that_is_none(disk: Path) -> None:
+    report, _ = faulted(disk, SUM, f"set $rsi = {NOT_CANONICAL}", SUM_SIZE)
+    assert report[0] == "CPU exception 13 (#GP general protection), error code 0x0"
+    assert not any(line.startswith("CR2") for line in report)
