@@ -132,11 +132,11 @@ REFUSED: Sequence[tuple[OwnKernel, str]] = [
     ),
     (
         OwnKernel([Part(HIGH, b"x", align=3)]),
-        "the kernel's segment at 0xffffffff80000000 has the alignment 0x3: not a power of two up to 1 GiB",
+        "the kernel's segment at 0xffffffff80000000 has the alignment 0x3: not a power of two up to 2 MiB",
     ),
     (
-        OwnKernel([Part(HIGH, b"x", align=1 << 31)]),
-        "the kernel's segment at 0xffffffff80000000 has the alignment 0x80000000: not a power of two up to 1 GiB",
+        OwnKernel([Part(HIGH, b"x", align=0x40_0000)]),
+        "the kernel's segment at 0xffffffff80000000 has the alignment 0x400000: not a power of two up to 2 MiB",
     ),
     (
         OwnKernel([Part((1 << 64) - 4096, b"x")]),

@@ -58,7 +58,8 @@ LAST_PAGE: Final = 0xFFFF_FFFF_FFFF_F000
 """It stays free, so that no end of anything wraps around to 0."""
 MAX_BYTES: Final = 0x4000_0000
 """1 GiB from a kernel's lowest address to its highest: it has to be one piece of memory."""
-MAX_ALIGNMENT: Final = 0x4000_0000
+MAX_ALIGNMENT: Final = 0x20_0000
+"""2 MiB: kernels move by multiples of it."""
 
 
 class Range(Struct):
@@ -184,7 +185,7 @@ def check_segment(kernel: HandoffKernel, header: ProgramHeader64, size: u64) -> 
         raise BootError(f"the kernel's segment at {start:#x} reaches beyond the end of its file: is the file whole?")
     if header.align & (header.align - 1) or header.align > MAX_ALIGNMENT:
         raise BootError(
-            f"the kernel's segment at {start:#x} has the alignment {header.align:#x}: not a power of two up to 1 GiB"
+            f"the kernel's segment at {start:#x} has the alignment {header.align:#x}: not a power of two up to 2 MiB"
         )
     if start > LAST_PAGE or LAST_PAGE - start < header.memory_size:
         raise BootError(f"the kernel's segment at {start:#x} reaches to the end of the address space: link it lower")
