@@ -108,13 +108,26 @@ def stages(*, codecs: Iterable[str] = CODECS) -> Stages:
         linked("stage1", low.BOOT_SECTOR, low.BOOT_SECTOR_CODE_BYTES, low.BOOT_SECTOR_CODE_BYTES),
         linked("stage2", low.STAGE2, low.STAGE2_END - low.STAGE2),
         linked("stage3", low.STAGE3, low.STAGE3_END - low.STAGE3),
-        linked("lift64", low.STAGE4, low.STAGE4_END - low.STAGE4, extra=[f"codec_{codec}_64" for codec in chosen]),
+        linked(
+            "lift64",
+            low.STAGE4,
+            low.STAGE4_END - low.STAGE4,
+            extra=[f"codec_{codec}_64" for codec in chosen],
+            relocatable=True,
+        ),
         linked("lift32", low.STAGE4, low.STAGE4_END - low.STAGE4, extra=[f"codec_{codec}_32" for codec in chosen]),
     )
 
 
-def linked(name: str, base: int, memory: int, file: int | None = None, *, extra: Iterable[str] = ()) -> Image:
-    """One stage at its place: `memory` bytes are there for it, `file` of them for its bytes on the disk."""
+def linked(
+    name: str, base: int, memory: int, file: int | None = None, *, extra: Iterable[str] = (), relocatable: bool = False
+) -> Image:
+    """One stage at its place: `memory` bytes are there for it, `file` of them for its bytes on the disk.
+
+    What is relocatable can move itself: into a kernel's address space, as the hand-off does with the lift.
+    """
     found = objects()
     parts = tuple(ObjectFile(part, found[part]) for part in (name, *extra))
-    return link(LinkRequest(name=name, objects=parts, base=base, file_limit=file, memory_limit=memory))
+    return link(
+        LinkRequest(name=name, objects=parts, base=base, file_limit=file, memory_limit=memory, relocatable=relocatable)
+    )

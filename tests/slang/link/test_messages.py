@@ -107,10 +107,10 @@ def test_widths_do_not_mix(compiled: Compile) -> None:
 def test_an_executable_has_its_objects_width_and_begins_on_a_page(compiled: Compile) -> None:
     objects = (compiled('define void @start() section ".start" { ret void }', name="kernel.o"),)
     assert refused(LinkRequest(name="kernel", objects=objects, base=0x100000, kind="elf64")) == (
-        "kernel: kernel.o is 32-bit code, which elf64 cannot hold"
+        "kernel: kernel.o is 32-bit code, which a 64-bit executable cannot hold"
     )
     assert refused(LinkRequest(name="kernel", objects=objects, base=0x100200, kind="elf32")) == (
-        "kernel: the base of an executable is a multiple of 4,096, and 0x100200 is not"
+        "kernel: the base of a 32-bit executable is a multiple of 4,096, and 0x100200 is not"
     )
 
 

@@ -1,10 +1,11 @@
 """Where stage 4 begins on a CPU with long mode. The door jumps to its first byte.
 
 Entered in 32-bit protected mode, paging and interrupts off, flat segments, EAX = the address of BootContext. Maps the
-first 4 GiB to themselves, enters long mode, runs `main` on stage 4's own stack and never returns.
+first 4 GiB to themselves, enters long mode, runs `main` on stage 4's own stack and never returns. The image can be
+moved, so that nothing here is an address; but it is linked to run where the door puts it.
 """
 
-from bootslang.boot.layout import CODE64, PAGE_TABLES, STAGE4_STACK_TOP
+from bootslang.boot.layout import CODE64, PAGE_TABLES, STAGE4, STAGE4_STACK_TOP
 from bootslang.boot.lift.main import main
 from bootslang.boot.lift.paging import (
     CR0_PG,
@@ -29,13 +30,16 @@ def start() -> None:
     """
     asm(f"""
         .code32
+    lift_first_byte:
         cli
         cld
         mov esp, {STAGE4_STACK_TOP}
         mov ebp, eax
-        mov edi, offset __bss_start
-        mov ecx, offset __bss_end
+        mov ebx, {STAGE4}
+        mov edi, [ebx + lift_bss]
+        mov ecx, [ebx + lift_bss + 4]
         sub ecx, edi
+        add edi, ebx
         xor eax, eax
         rep stosb
 
@@ -73,9 +77,13 @@ def start() -> None:
         or eax, {CR0_PG}
         mov cr0, eax
         push {CODE64}
-        mov eax, offset lift_long_mode
+        lea eax, [ebx + lift_in_long_mode]
         push eax
         retf
+    lift_bss_bounds:
+        .long __bss_start - lift_first_byte, __bss_end - lift_first_byte
+        lift_bss = lift_bss_bounds - lift_first_byte
+        lift_in_long_mode = lift_long_mode - lift_first_byte
         .code64
     lift_long_mode:
         mov edi, ebp

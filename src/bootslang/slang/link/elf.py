@@ -7,11 +7,11 @@ at an offset that equals its address modulo the page, DWARF, symbols, names, sec
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bootslang.slang.link.kinds import EM_X86_64
-from bootslang.slang.link.layout import PAGE_BYTES, OutputSection, align
+from bootslang.slang.link.layout import PAGE_BYTES, Layout, OutputSection
 from bootslang.slang.link.objects import SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, STB_LOCAL
 
 if TYPE_CHECKING:
@@ -77,6 +77,57 @@ class Segment:
     alignment: int
 
 
+def load(flags: int, start: int, end: int, memory_end: int | None = None) -> Segment:
+    """A loaded segment, its bytes from `start` to `end`."""
+    return Segment(PT_LOAD, flags, start, end, end if memory_end is None else memory_end, PAGE_BYTES)
+
+
+def file_header(
+    form: Format, machine: int, entry: int, segment_count: int, *, sections: tuple[int, int] = (0, 0)
+) -> bytes:
+    """The ELF header of an executable. `sections` are the place of the section headers and their number."""
+    place, count = sections
+    return form.header.pack(
+        b"\x7fELF" + bytes([form.number, 1, 1]),
+        ET_EXEC,
+        machine,
+        1,
+        entry,
+        form.header.size,
+        place,
+        0,
+        form.header.size,
+        form.program.size,
+        segment_count,
+        form.section.size if count else 0,
+        count,
+        max(count - 1, 0),
+    )
+
+
+def program_header(form: Format, segment: Segment, offset: int) -> bytes:
+    """One program header. Physical and virtual addresses are the same."""
+    place = (offset, segment.start, segment.start)
+    sizes = (segment.end - segment.start, segment.memory_end - segment.start)
+    if form is ELF64:
+        return form.program.pack(segment.type, segment.flags, *place, *sizes, segment.alignment)
+    return form.program.pack(segment.type, *place, *sizes, segment.flags, segment.alignment)
+
+
+def append_segments(file: bytearray, segments: Sequence[Segment], base: int, data: bytes) -> list[tuple[Segment, int]]:
+    """Put the loaded `segments` of an image at `base` behind what is in `file`; each with its place in the file.
+
+    That place equals its address modulo the page, so that a page of the file is a page of memory.
+    """
+    placed = []
+    for segment in segments:
+        if segment.type == PT_LOAD:
+            file += bytes((segment.start - len(file)) % PAGE_BYTES)
+            placed.append((segment, len(file)))
+            file += data[segment.start - base : segment.end - base]
+    return placed
+
+
 class Strings:
     """A string table in the making."""
 
@@ -105,6 +156,8 @@ class Executable:
     symbols: Sequence[ElfSymbol]
     debug: Mapping[str, bytes]
     file: bytearray = field(default_factory=bytearray, init=False)
+    offsets: list[tuple[Segment, int]] = field(default_factory=list, init=False)
+    """The loaded segments and where in the file each begins, in rising order."""
     headers: list[bytes] = field(default_factory=list, init=False)
     names: Strings = field(default_factory=Strings, init=False)
 
@@ -113,16 +166,11 @@ class Executable:
         """The record layouts of the machine's ELF class."""
         return ELF64 if self.machine == EM_X86_64 else ELF32
 
-    @property
-    def start(self) -> int:
-        """Where in the file the image begins: its bytes lie as on the machine, so that a page is a page of memory."""
-        head = self.format.header.size + self.format.program.size * len(self.segments)
-        return align(head, PAGE_BYTES) + self.base % PAGE_BYTES
-
     def write(self) -> bytes:
         """The file's bytes."""
         form = self.format
-        self.file += bytes(self.start) + self.data
+        self.file += bytes(form.header.size + form.program.size * len(self.segments))
+        self.offsets = append_segments(self.file, self.segments, self.base, self.data)
         self.headers = [bytes(form.section.size), *map(self.image_header, self.sections)]
         for name, data in self.debug.items():
             self.append(name, SHT_PROGBITS, data)
@@ -140,44 +188,17 @@ class Executable:
         self.names.add(".shstrtab")
         self.append(".shstrtab", SHT_STRTAB, bytes(self.names.data))
         self.file += bytes(-len(self.file) % form.word)
-        head = b"".join([self.header(len(self.file), len(self.headers)), *map(self.program_header, self.segments)])
+        head = file_header(
+            form, self.machine, self.entry, len(self.segments), sections=(len(self.file), len(self.headers))
+        )
+        head += b"".join(program_header(form, one, self.offset(one.start)) for one in self.segments)
         self.file[: len(head)] = head
         return bytes(self.file) + b"".join(self.headers)
 
-    def header(self, section_headers: int, section_count: int) -> bytes:
-        """The ELF header."""
-        form = self.format
-        identity = b"\x7fELF" + bytes([form.number, 1, 1])
-        return form.header.pack(
-            identity,
-            ET_EXEC,
-            self.machine,
-            1,
-            self.entry,
-            form.header.size if self.segments else 0,
-            section_headers,
-            0,
-            form.header.size,
-            form.program.size,
-            len(self.segments),
-            form.section.size,
-            section_count,
-            section_count - 1,
-        )
-
     def offset(self, address: int) -> int:
-        """Where in the file the image's byte at `address` stands."""
-        return self.start + min(address - self.base, len(self.data))
-
-    def program_header(self, segment: Segment) -> bytes:
-        """One program header. Physical and virtual addresses are the same."""
-        sizes = (segment.end - segment.start, segment.memory_end - segment.start)
-        # A segment without bytes still needs an offset that equals its address modulo the page.
-        offset = self.offset(segment.start) if sizes[0] else segment.start % PAGE_BYTES
-        place = (offset, segment.start, segment.start)
-        if self.format is ELF64:
-            return self.format.program.pack(segment.type, segment.flags, *place, *sizes, segment.alignment)
-        return self.format.program.pack(segment.type, *place, *sizes, segment.flags, segment.alignment)
+        """Where in the file the image's byte at `address` stands; of zero-filled data, where it would."""
+        load, offset = next(one for one in reversed(self.offsets) if one[0].start <= address)
+        return offset + min(address, load.end) - load.start
 
     def image_header(self, section: OutputSection) -> bytes:
         """The header of a section of the image."""
@@ -232,16 +253,14 @@ class Executable:
         return bytes(table), bytes(strings.data), local_count
 
 
-def flat_segments(sections: Sequence[OutputSection], base: int, file_end: int, memory_end: int) -> list[Segment]:
-    """One segment with every right: how a flat image lies in memory that nobody protects."""
-    return [Segment(PT_LOAD, PF_R | PF_W | PF_X, base, file_end, memory_end, PAGE_BYTES)] if sections else []
+def page_segments(layout: Layout) -> list[Segment]:
+    """A segment for each run of sections with the same rights, and one for each note section.
 
-
-def page_segments(sections: Sequence[OutputSection]) -> list[Segment]:
-    """A segment for each run of sections with the same rights, and one for each note section."""
+    The first begins at the image's base, the last goes to its end.
+    """
     loads: list[Segment] = []
     notes: list[Segment] = []
-    for section in sections:
+    for section in layout.sections:
         flags = PF_R | (PF_W if section.flags & SHF_WRITE else 0) | (PF_X if section.flags & SHF_EXECINSTR else 0)
         file_end = section.address if section.type == SHT_NOBITS else section.end
         if loads and loads[-1].flags == flags:
@@ -249,8 +268,9 @@ def page_segments(sections: Sequence[OutputSection]) -> list[Segment]:
             start = last.start
             file_end = last.end if section.type == SHT_NOBITS else file_end
         else:
-            start = section.address
-        loads.append(Segment(PT_LOAD, flags, start, file_end, section.end, PAGE_BYTES))
+            start = section.address if loads else layout.base
+        loads.append(load(flags, start, file_end, section.end))
         if section.type == SHT_NOTE:
             notes.append(Segment(PT_NOTE, PF_R, section.address, section.end, section.end, section.alignment))
+    loads[-1] = replace(loads[-1], memory_end=layout.memory_end)
     return loads + notes

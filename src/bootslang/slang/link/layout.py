@@ -1,8 +1,8 @@
 """Where everything goes: output sections in their order, and each input section's address.
 
-The order is the same in every image: `.header`, `.start`, code, constants, linker sets, data, zero-filled data. What a
-loader looks for comes first; what needs no bytes in the file comes last. In an executable, sections of different rights
-start on different pages.
+The order is the same in every image: `.header`, `.start`, code, constants, linker sets, the linker's own tables, data,
+zero-filled data. What a loader looks for comes first; what needs no bytes in the file comes last. In an executable and
+in a relocatable image, sections of different rights start on different pages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 PAGE_BYTES: Final = 4096
 BSS_ALIGNMENT: Final = 8
 """Entry code clears zero-filled data in whole words of up to 8 bytes."""
-ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", ".data", ".bss")
+RELOCATIONS: Final = ".relocations"
+"""The linker's table of absolute addresses: see `moving.py`."""
+ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", RELOCATIONS, ".data", ".bss")
 RIGHTS: Final = {
     ".header": SHF_EXECINSTR,
     ".start": SHF_EXECINSTR,
@@ -30,6 +32,7 @@ RIGHTS: Final = {
     ".note": 0,
     ".rodata": 0,
     ".set": 0,
+    RELOCATIONS: 0,
     ".data": SHF_WRITE,
     ".bss": SHF_WRITE,
 }
@@ -41,6 +44,7 @@ PREFIXES: Final = {
     ".start": ".start",
     ".text": ".text",
     ".rodata": ".rodata",
+    RELOCATIONS: RELOCATIONS,
     ".data": ".data",
 }
 """Where input sections go by their type, else by how their names begin."""
@@ -114,12 +118,12 @@ def place(request: LinkRequest, sections: Iterable[Section], names: Names) -> La
     """Give every one of `sections` an address, in their order, and the linker's symbols their values."""
     layout = Layout(base=request.base)
     layout.sections = collect(sections)
-    cursor = request.base
+    cursor = request.base + request.head
     rights = None
     for output in layout.sections:
         own = RIGHTS[group(output.name)]
-        if request.kind != "flat" and own != rights:
-            cursor = align(cursor, PAGE_BYTES)
+        if request.paged and rights is not None and own != rights:
+            cursor = other_page(cursor)
         rights = own
         if output.type == SHT_NOBITS:
             cursor = align(cursor, BSS_ALIGNMENT)
@@ -127,9 +131,14 @@ def place(request: LinkRequest, sections: Iterable[Section], names: Names) -> La
         if output.type != SHT_NOBITS:
             layout.file_end = cursor
     layout.file_end = layout.file_end or request.base
-    layout.memory_end = cursor
-    define_bounds(layout, names)
+    layout.memory_end = align(cursor, PAGE_BYTES) if request.paged else cursor
+    define_bounds(layout, names, paged=request.paged)
     return layout
+
+
+def other_page(address: int) -> int:
+    """The nearest address on a page that is still empty, at the same place in it: then an ELF file needs no gap."""
+    return address + PAGE_BYTES if address % PAGE_BYTES else address
 
 
 def collect(sections: Iterable[Section]) -> list[OutputSection]:
@@ -161,11 +170,24 @@ def place_output(output: OutputSection, cursor: int, addresses: dict[Section, in
     return cursor
 
 
-def define_bounds(layout: Layout, names: Names) -> None:
+def end_of(layout: Layout, rights: int) -> int | None:
+    """The address behind the last section with these rights."""
+    return next((one.end for one in reversed(layout.sections) if RIGHTS[group(one.name)] == rights), None)
+
+
+def define_bounds(layout: Layout, names: Names, *, paged: bool) -> None:
     """Give the linker's own symbols their values."""
-    bss = next((output for output in layout.sections if output.type == SHT_NOBITS), None)
-    start, end = (bss.address, bss.end) if bss else (layout.memory_end, layout.memory_end)
-    for name, value in zip(BOUNDS, (layout.base, layout.file_end, start, end), strict=True):
+    text_end = end_of(layout, SHF_EXECINSTR) or layout.base
+    rodata_end = end_of(layout, 0) or text_end
+    page = PAGE_BYTES if paged else 1
+    bss = next((output.address for output in layout.sections if output.type == SHT_NOBITS), layout.memory_end)
+    relocations = next((output for output in layout.sections if output.name == RELOCATIONS), None)
+    places = (
+        *(layout.base, align(text_end, page)),
+        *((relocations.address, relocations.end) if relocations else (rodata_end, rodata_end)),
+        *(align(rodata_end, page), layout.file_end, bss, layout.memory_end),
+    )
+    for name, value in zip(BOUNDS, places, strict=True):
         names.table[name].value = value
     sets = {output.name.removeprefix(".set."): output for output in layout.sections if group(output.name) == ".set"}
     for symbol in names.table.values():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bootslang.slang.link.elf import ElfSymbol, Executable, flat_segments, page_segments
+from bootslang.slang.link.elf import PF_R, PF_W, PF_X, ElfSymbol, Executable, load, page_segments
 from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.kinds import EM_386
 from bootslang.slang.link.layout import PAGE_BYTES, Layout, check, place
 from bootslang.slang.link.listing import listing
+from bootslang.slang.link.moving import offsets, relocation_table
 from bootslang.slang.link.objects import LoadedObject, Symbol, read_object
 from bootslang.slang.link.reach import named, reached_sections
 from bootslang.slang.link.relocate import Relocator
@@ -19,7 +20,12 @@ from bootslang.slang.link.resolve import LINKER, Names
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-WIDTHS = {"elf32": 32, "elf64": 64}
+PAGED: Final = {
+    "flat": ("a relocatable image", 64),
+    "elf32": ("a 32-bit executable", 32),
+    "elf64": ("a 64-bit executable", 64),
+}
+"""What messages call an image whose rights change at pages, by its kind, and how wide its code is."""
 
 
 def link(request: LinkRequest) -> Image:
@@ -34,6 +40,9 @@ def link(request: LinkRequest) -> Image:
     names = Names(request.name, objects, request.symbols)
     reached = reached_sections(request, objects, names)
     kept = [section for loaded in objects for section in loaded.sections if section in reached]
+    table = relocation_table(request.name, kept, names) if request.relocatable else None
+    if table:
+        kept.append(table)
     layout = place(request, kept, names)
     check(request, layout)
     if layout.memory_end > 1 << width(objects[0]):
@@ -43,23 +52,26 @@ def link(request: LinkRequest) -> Image:
         )
     entry = entry_address(request, objects, names, layout)
     relocator = Relocator(request, layout, names)
-    data, relocations = relocator.image()
+    relocations = relocator.absolute_addresses()
+    if table:
+        table.data = offsets(relocations)
+    data = relocator.image()
     text = listing(request, layout, entry)
     symbols = list(elf_symbols(objects, names, layout))
-    if request.kind == "flat":
-        segments = flat_segments(layout.sections, layout.base, layout.file_end, layout.memory_end)
-    else:
-        segments = page_segments(layout.sections)
+    whole = [load(PF_R | PF_W | PF_X, layout.base, layout.file_end, layout.memory_end)]
+    segments = page_segments(layout) if request.paged else whole
     debug = relocator.debug_sections(objects)
-    elf = Executable(machine, entry, layout.base, bytes(data), layout.sections, segments, symbols, debug).write()
+    shown = whole if request.kind == "flat" else segments
+    elf = Executable(machine, entry, layout.base, data, layout.sections, shown, symbols, debug).write()
     return Image(
         name=request.name,
-        data=bytes(data) if request.kind == "flat" else elf,
+        data=data if request.kind == "flat" else elf,
         base=layout.base,
         entry=entry,
         memory_bytes=layout.memory_end - layout.base,
         symbols=MappingProxyType(addresses(symbols)),
         relocations=relocations,
+        segments=tuple(segments),
         elf=elf,
         map=text,
     )
@@ -76,18 +88,19 @@ def check_machines(request: LinkRequest, objects: Sequence[LoadedObject]) -> int
                 f"{request.name}: {first.name} is {width(first)}-bit code and {other.name} is {width(other)}-bit code; "
                 "one image cannot hold both"
             )
-    if request.kind != "flat":
-        check_executable(request, first)
+    if request.paged:
+        check_paged(request, first)
     return first.machine
 
 
-def check_executable(request: LinkRequest, first: LoadedObject) -> None:
-    """An executable's class has to be its objects', and its segments begin on pages."""
-    if WIDTHS[request.kind] != width(first):
-        raise LinkError(f"{request.name}: {first.name} is {width(first)}-bit code, which {request.kind} cannot hold")
+def check_paged(request: LinkRequest, first: LoadedObject) -> None:
+    """An executable's class has to be its objects', what moves is 64-bit code, and both begin on pages."""
+    what, bits = PAGED[request.kind]
+    if width(first) != bits:
+        raise LinkError(f"{request.name}: {first.name} is {width(first)}-bit code, which {what} cannot hold")
     if request.base % PAGE_BYTES:
         raise LinkError(
-            f"{request.name}: the base of an executable is a multiple of {PAGE_BYTES:,}, and {request.base:#x} is not"
+            f"{request.name}: the base of {what} is a multiple of {PAGE_BYTES:,}, and {request.base:#x} is not"
         )
 
 

@@ -8,7 +8,7 @@ from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.layout import align
 from bootslang.slang.link.objects import SHT_NOBITS, LoadedObject, Relocation, Section
 from bootslang.slang.link.request import AbsoluteAddress
-from bootslang.slang.link.resolve import LINKER, Names, owner_at
+from bootslang.slang.link.resolve import Names, owner_at, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,11 +35,21 @@ class Relocator:
         self.layout = layout
         self.names = names
 
-    def image(self) -> tuple[bytearray, tuple[AbsoluteAddress, ...]]:
-        """The image's bytes from its base to the end of its file part, and where absolute addresses stand in it."""
+    def absolute_addresses(self) -> tuple[AbsoluteAddress, ...]:
+        """Where absolute addresses of the image's own parts stand in it, in rising order."""
+        return tuple(
+            sorted(
+                AbsoluteAddress(address - self.layout.base + relocation.offset, relocation.kind.size)
+                for section, address in self.layout.addresses.items()
+                for relocation in section.relocations
+                if relocation.kind.formula == "absolute" and self.names.moves(relocation.symbol)
+            )
+        )
+
+    def image(self) -> bytes:
+        """The image's bytes from its base to the end of its file part."""
         base = self.layout.base
         data = bytearray([self.request.fill]) * (self.layout.file_end - base)
-        absolute = []
         for section, address in self.layout.addresses.items():
             if section.type == SHT_NOBITS:
                 continue
@@ -47,14 +57,7 @@ class Relocator:
             data[start : start + section.size] = section.data
             for relocation in section.relocations:
                 self.apply(data, start + relocation.offset, address + relocation.offset, relocation, section)
-                if relocation.kind.formula == "absolute" and self.moves(relocation):
-                    absolute.append(AbsoluteAddress(start + relocation.offset, relocation.kind.size))
-        return data, tuple(sorted(absolute))
-
-    def moves(self, relocation: Relocation) -> bool:
-        """Whether what `relocation` refers to moves with the image."""
-        definition = self.names.definition(relocation.symbol)
-        return definition is not None and (definition.section is not None or definition.object == LINKER)
+        return bytes(data)
 
     def apply(self, data: bytearray, at: int, address: int, relocation: Relocation, section: Section) -> None:
         """Fill in one place: `data[at:]`, which lies at `address` on the machine."""
@@ -94,8 +97,7 @@ class Relocator:
 
     def overflow(self, relocation: Relocation, section: Section, target: int) -> str:
         """What to say of a value that does not fit."""
-        kind, symbol = relocation.kind, relocation.symbol
-        name = symbol.name or (symbol.section.name if symbol.section else "")
+        kind, name = relocation.kind, target_name(relocation)
         where = owner_at(section, relocation.offset)
         bits = 8 * kind.size
         if kind.formula == "absolute":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bootslang.slang.link.elf import Segment
+
 Kind: TypeAlias = Literal["flat", "elf32", "elf64"]
 
 
@@ -45,6 +47,9 @@ class LinkRequest:
         objects: What it is made of. Sections are placed in this order.
         base: The address of its first byte.
         kind: `flat` gives bytes to be put at `base`; `elf32` and `elf64` give an executable.
+        relocatable: A flat image of 64-bit code that finds in itself what it takes to move it (`moving.py`), and whose
+            rights change at pages only.
+        head: Bytes that stay free at the image's beginning, for who writes headers there.
         entry: The symbol where it is entered. Without one, its `.start` section is the entry.
         file_limit: The most bytes that its file part may have.
         memory_limit: The most bytes that it may occupy, zero-filled data included.
@@ -59,6 +64,8 @@ class LinkRequest:
     objects: tuple[ObjectFile, ...]
     base: int
     kind: Kind = "flat"
+    relocatable: bool = False
+    head: int = 0
     entry: str | None = None
     file_limit: int | None = None
     memory_limit: int | None = None
@@ -66,6 +73,11 @@ class LinkRequest:
     keep: tuple[str, ...] = ()
     symbols: Mapping[str, int] = field(default_factory=dict)
     fill: int = 0
+
+    @property
+    def paged(self) -> bool:
+        """Whether sections of different rights lie on different pages."""
+        return self.relocatable or self.kind != "flat"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +90,10 @@ class Image:
         base: The address of the first byte.
         entry: The address where it is entered.
         memory_bytes: How much memory it occupies from `base`, zero-filled data included.
-        symbols: Every symbol's address: the programs' own, `__image_start`, `__image_end` (behind the last byte of
-            the file part), `__bss_start`, `__bss_end`, and `__start_set_X` and `__stop_set_X` of each set.
+        symbols: Every symbol's address: the programs' own, those of `resolve.BOUNDS`, and `__start_set_X` and
+            `__stop_set_X` of each set.
         relocations: Where absolute addresses stand, in rising order.
+        segments: Its parts by the rights that they need.
         elf: An ELF executable of the same bytes at the same addresses, with symbols and DWARF, for gdb.
         map: What lies where, for people.
 
@@ -93,5 +106,6 @@ class Image:
     memory_bytes: int
     symbols: Mapping[str, int]
     relocations: tuple[AbsoluteAddress, ...]
+    segments: tuple[Segment, ...]
     elf: bytes
     map: str

@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Final
 
 from bootslang.slang.link.errors import LinkError
-from bootslang.slang.link.objects import STT_NOTYPE, LoadedObject, Section, Symbol
+from bootslang.slang.link.objects import STT_NOTYPE, LoadedObject, Relocation, Section, Symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,7 +16,17 @@ LINKER: Final = "the linker"
 SET_PREFIX: Final = ".set."
 SET_START: Final = "__start_set_"
 SET_STOP: Final = "__stop_set_"
-BOUNDS: Final = ("__image_start", "__image_end", "__bss_start", "__bss_end")
+BOUNDS: Final = (
+    "__image_start",
+    "__text_end",  # behind the last byte that is executed; the next page where rights have pages of their own
+    "__relocations_start",
+    "__relocations_end",
+    "__rodata_end",  # behind the last byte that is only read; likewise
+    "__image_end",  # behind the last byte of the file part
+    "__bss_start",
+    "__bss_end",
+)
+"""The linker's own symbols, in the order of the places that they name."""
 
 
 def set_of(section: Section) -> str | None:
@@ -72,6 +82,11 @@ class Names:
             return symbol
         return self.find(symbol.name)
 
+    def moves(self, symbol: Symbol) -> bool:
+        """Whether what `symbol` means lies in the image, and moves with it."""
+        definition = self.definition(symbol)
+        return definition is not None and (definition.section is not None or definition.object == LINKER)
+
     def report_missing(self, used: list[tuple[Section, int, Symbol]]) -> None:
         """Raise the error that tells all undefined names and where they are used, if there are any."""
         if not used:
@@ -87,6 +102,15 @@ class Names:
         """A question about the nearest defined name, if one is near."""
         near = difflib.get_close_matches(name, sorted(set(self.table) - set(BOUNDS)), n=1, cutoff=0.75)
         return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def target_name(relocation: Relocation) -> str:
+    """What a message calls the thing that `relocation` refers to."""
+    symbol = relocation.symbol
+    if symbol.name or symbol.section is None:
+        return symbol.name
+    named = symbol.section.symbol_at(symbol.value + relocation.addend)
+    return named.name if named else symbol.section.name
 
 
 def owner_at(section: Section, offset: int) -> str:
