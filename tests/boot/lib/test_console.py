@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bootslang.boot.context import LOG_ALL, LOG_DEBUGCON, LOG_SCREEN, LOG_SERIAL
-from bootslang.boot.lib import bios_data, console, progress, screen
+from bootslang.boot.lib import bios_data, console, progress, screen, serial
 from bootslang.slang import text
 from support.bios import FakeBios
 
@@ -204,7 +204,7 @@ def test_a_port_that_never_gets_ready_is_given_up_once() -> None:
     terminal.serial_ready = False
     terminal.status_reads = 0
     write(terminal, "x" * 10)
-    assert terminal.status_reads <= 100_000
+    assert terminal.status_reads <= serial.WAIT_READS
     assert terminal.row(0) == "x" * 10
 
 

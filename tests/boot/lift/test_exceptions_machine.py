@@ -30,6 +30,7 @@ LAST = "bootslang.boot.lift.handover.enter"
 NOT_MAPPED = 0x7000_0000_0000
 NOT_CANONICAL = 0x8000_0000_0000
 UD2 = 0x0B0F
+END = "Boot stopped. Reset the machine to try again."
 LIMIT_SECONDS = 60
 
 
@@ -45,17 +46,20 @@ def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], i
         script = [f"target remote 127.0.0.1:{guest.gdb_port}", f"hbreak *{address}", "continue", *commands]
         arguments = [part for command in [*script, "delete", "detach"] for part in ("-ex", command)]
         subprocess.run(["gdb", "-q", "-batch", "-nx", *arguments], check=True, capture_output=True, timeout=120)
-        outcome = guest.watch(expect="Boot stopped", timeout=LIMIT_SECONDS).check()
-        assert guest.debugcon is not None
+        outcome = guest.watch(expect=f"{END}\r\n", timeout=LIMIT_SECONDS).check()
         report = report_of(outcome.console)
-        assert report_of(guest.debugcon.text) == report
+        debugcon = guest.debugcon
+        assert debugcon is not None
+        with debugcon.changed:
+            assert debugcon.changed.wait_for(lambda: END in debugcon.text, LIMIT_SECONDS)
+        assert report_of(debugcon.text) == report
     return report, address
 
 
 def report_of(console: str) -> Sequence[str]:
     lines = console.replace("\r", "").splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("CPU exception"))
-    return lines[start : lines.index("Boot stopped. Reset the machine to try again.")]
+    return lines[start : lines.index(END)]
 
 
 def value(report: Sequence[str], name: str) -> int:

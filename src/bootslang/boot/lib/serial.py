@@ -27,8 +27,9 @@ READY_TO_SEND: Final = 0x0B
 HOLDING_EMPTY: Final = 0x20
 ALL_SENT: Final = 0x40
 
-WAIT_READS: Final = 100_000
-"""Some 0.1 s; a full FIFO takes 1.4 ms at 115200 baud."""
+WAIT_READS: Final = 1_000_000
+"""Some 1 s; a full FIFO takes 1.4 ms at 115200 baud. An emulated port waits for its host as well, which
+may be busy: QEMU's took more than 0.1 s once in a while, and the rest of the boot was lost."""
 
 present: bool = False
 
