@@ -12,12 +12,12 @@ from bootslang.boot.bios.low_memory import reserve_low_memory
 from bootslang.boot.bios.memory_map import read_memory_map
 from bootslang.boot.bios.next_stage import enter
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
-from bootslang.boot.bios.tables import find_tables
 from bootslang.boot.bios.video import Size, read_text_mode, set_framebuffer
 from bootslang.boot.context import FLAG_VERBOSE, LOG_WITHOUT_SCREEN, BootContext
 from bootslang.boot.disk import LoaderHeader
 from bootslang.boot.layout import BOUNCE, BOUNCE_END, STAGE2, STAGE4
 from bootslang.boot.lib import console
+from bootslang.boot.lib.tables import find_tables
 from bootslang.slang import asm, compile_for, fn, offsetof, read_tsc, span, u8, u32
 
 compile_for("protected32")

@@ -11,7 +11,7 @@ from typing import Final
 
 from bootslang.boot.context import MAX_RESERVATIONS, RAM, RESERVED, BootContext, MemoryRange
 from bootslang.boot.lift.memory_map import MemoryMap, end_of
-from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u64
+from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u32, u64
 
 compile_for("protected32", "long64")
 
@@ -95,7 +95,7 @@ def is_free(memory: MemoryMap, context: BootContext, base: u64, size: u64) -> bo
 
 
 @fn
-def reserve(context: BootContext, base: u64, size: u64) -> None:
+def reserve(context: BootContext, base: u64, size: u64, kind: u32 = RESERVED) -> None:
     """Enter a reservation, whatever lies there: for what a door or the firmware has already taken."""
     if context.reservation_count >= MAX_RESERVATIONS:
         raise BootError(f"all {MAX_RESERVATIONS} reservations of memory are taken")
@@ -103,7 +103,7 @@ def reserve(context: BootContext, base: u64, size: u64) -> None:
         raise BootError(f"a reservation of {size:#x} bytes at {base:#x} wraps around")
     if size == 0:
         return
-    context.reservations[context.reservation_count] = MemoryRange(base=base, size=size, kind=RESERVED)
+    context.reservations[context.reservation_count] = MemoryRange(base=base, size=size, kind=kind)
     context.reservation_count += 1
 
 

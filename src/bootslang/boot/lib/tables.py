@@ -1,7 +1,8 @@
-"""Where the firmware's tables are: the ACPI root pointer and the SMBIOS entry points. Stage 3 calls `find_tables`.
+"""Where a BIOS has its tables: the ACPI root pointer and the SMBIOS entry points.
 
-Both are found by looking for their signatures in the memory below 1 MiB, every 16 bytes, and are believed if their
-checksums hold. 32- or 64-bit flat mode; no BIOS call.
+Stage 3 calls `find_tables`, and so do doors that a BIOS machine's loader opens. Both tables are found by looking for
+their signatures in the memory below 1 MiB, every 16 bytes, and are believed if their checksums hold. 32- or 64-bit flat
+mode; no BIOS call.
 """
 
 from typing import Final
@@ -9,9 +10,10 @@ from typing import Final
 from bootslang.boot.context import BootContext
 from bootslang.boot.lib import console
 from bootslang.boot.lib.bios_data import bios_data
+from bootslang.boot.lib.texts import starts_with
 from bootslang.slang import compile_for, fn, span, text, u8, u32, usize
 
-compile_for("protected32")
+compile_for("protected32", "long64")
 
 PARAGRAPH: Final = 16
 EBDA_SEARCHED: Final = 1024
@@ -51,7 +53,7 @@ def find_tables(context: BootContext) -> None:
     context.smbios = located(find_smbios(smbios_area), SMBIOS_AREA)
     context.smbios3 = located(find_smbios3(smbios_area), SMBIOS_AREA)
     if console.verbose:
-        print(f"stage 3: ACPI {context.rsdp:#x}, SMBIOS {context.smbios:#x}, SMBIOS 3 {context.smbios3:#x}")
+        print(f"ACPI {context.rsdp:#x}, SMBIOS {context.smbios:#x}, SMBIOS 3 {context.smbios3:#x}")
 
 
 @fn
@@ -132,16 +134,6 @@ def is_smbios3(table: span[u8]) -> bool:
         return False
     size = table[SMBIOS3_LENGTH]
     return size >= SMBIOS3_BYTES and sums_to_zero(table, size)
-
-
-@fn
-def starts_with(data: span[u8], signature: span[u8]) -> bool:
-    if len(data) < len(signature):
-        return False
-    for index in range(len(signature)):
-        if data[index] != signature[index]:
-            return False
-    return True
 
 
 @fn

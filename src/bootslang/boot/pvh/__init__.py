@@ -1,0 +1,1 @@
+"""Xen PVH: the notes by which a machine monitor knows us, and the information that it hands over."""
