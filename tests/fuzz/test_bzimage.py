@@ -23,9 +23,9 @@ def check(image: BzImage, size: int, memory: MemoryMap, context: BootContext) ->
     except BootError:
         return
     assert image.init_size >= image.protected_bytes
-    assert (image.load, image.init_size) in taken(context)
-    assert image.load >= MIB
-    assert image.load + image.init_size <= FOUR_GIB
+    assert (image.part.place, image.init_size) in taken(context)
+    assert image.part.place >= MIB
+    assert image.part.place + image.init_size <= FOUR_GIB
 
 
 @fuzzed

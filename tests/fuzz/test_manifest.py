@@ -21,7 +21,7 @@ from bootslang.boot.disk import (
     BlobRecord,
     ChunkRecord,
 )
-from bootslang.boot.lift.manifest import check_table, choose
+from bootslang.boot.lift.manifest import DataArea, check_table, choose
 from bootslang.slang import BootError, fn, span, u8, u64
 from support.fuzzing import fuzzed, mutations
 from support.manifest_writer import PARTITION_BYTES, blob, chunk, command_line, initrd, manifest, sealed, table
@@ -42,7 +42,7 @@ U64 = st.one_of(
 
 @fn
 def chosen_sequence(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> u64:
-    return choose(slot_a, slot_b, partition_bytes).sequence
+    return choose(slot_a, slot_b, DataArea(start=DATA_OFFSET, end=partition_bytes)).sequence
 
 
 def resized(slot: bytes) -> bytes:
@@ -116,7 +116,7 @@ def test_any_chunks_under_a_good_checksum(chunks: list[ChunkRecord], size: int, 
     size = sum(one.unpacked for one in chunks) if exact else size
     record = sealed(blob(size=size, chunks=len(chunks)), chunk_table)
     try:
-        check_table(record, span(chunk_table), PARTITION_BYTES)
+        check_table(record, span(chunk_table), DataArea(start=DATA_OFFSET, end=PARTITION_BYTES))
     except BootError as error:
         assert str(error)  # noqa: PT017 - both outcomes are good
         return

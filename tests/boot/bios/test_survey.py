@@ -10,13 +10,14 @@ from bootslang.boot.bios.edd import survey_disks
 from bootslang.boot.bios.low_memory import reserve_low_memory
 from bootslang.boot.bios.platform import read_apm, read_ist, read_keyboard
 from bootslang.boot.bios.video import Controller, Mode, Size, read_text_mode, set_framebuffer
-from bootslang.boot.context import BootContext, Framebuffer, GateRequest, TextMode
+from bootslang.boot.context import LOADER, RESERVED, BootContext, Framebuffer, GateRequest, TextMode
 from bootslang.slang import span
 from bootslang.slang.memory import memory_at
 from support.bios import FakeBios, structure
 
 HARD_DISKS = 0x475
 EBDA = 0x40E
+CONTEXT = 0x18000
 PAGE_TABLES_END = 0x80000
 MIB = 0x100000
 
@@ -331,4 +332,6 @@ def test_low_memory_between_loader_and_firmware_is_free(kib: int, ebda: int, fir
         bios.write_memory(EBDA, 2, ebda)
         reserve_low_memory(context)
     taken = [(entry.base, entry.size) for entry in list(context.reservations)[: context.reservation_count]]
-    assert taken == [(0, PAGE_TABLES_END), (firmware, MIB - firmware)]
+    assert taken == [(0, CONTEXT), (CONTEXT, PAGE_TABLES_END - CONTEXT), (firmware, MIB - firmware)]
+    kinds = [entry.kind for entry in list(context.reservations)[: context.reservation_count]]
+    assert kinds == [RESERVED, LOADER, RESERVED], "what the kernel may use again when the loader is spent"

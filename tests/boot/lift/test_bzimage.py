@@ -107,22 +107,22 @@ def test_a_file_shorter_than_a_header_is_refused(length: int) -> None:
 def test_a_kernel_goes_where_it_wants_to_be() -> None:
     memory, context = pc(64)
     image = placed(bzimage(), memory, context)
-    assert image.load == image.header.code32_start == 16 * MIB
+    assert image.part.place == image.header.code32_start == 16 * MIB
     assert taken(context) == [(16 * MIB, 32 * MIB)]
 
 
 def test_the_preferred_place_is_rounded_up_as_the_kernel_does_it() -> None:
     memory, context = pc(64)
-    assert placed(bzimage({"pref_address": 5 * MIB}), memory, context).load == 6 * MIB
+    assert placed(bzimage({"pref_address": 5 * MIB}), memory, context).part.place == 6 * MIB
 
 
 def test_a_relocatable_kernel_moves_up_where_its_place_is_taken() -> None:
     memory, context = pc(128)
     reserve(context, 20 * MIB, 0x1000)
     image = placed(bzimage(), memory, context)
-    assert image.load > 20 * MIB
-    assert image.load % (2 * MIB) == 0
-    assert image.header.code32_start == image.load
+    assert image.part.place > 20 * MIB
+    assert image.part.place % (2 * MIB) == 0
+    assert image.header.code32_start == image.part.place
 
 
 def test_a_kernel_that_cannot_be_moved_says_who_is_in_the_way() -> None:
@@ -135,7 +135,7 @@ def test_a_kernel_that_cannot_be_moved_says_who_is_in_the_way() -> None:
 def test_an_alignment_that_cannot_be_had_gives_way_to_the_least_one() -> None:
     memory, context = machine((MIB, 17 * MIB), (70 * MIB, 105 * MIB))
     image = placed(bzimage({"kernel_alignment": 64 * MIB}), memory, context)
-    assert image.load == 72 * MIB
+    assert image.part.place == 72 * MIB
     assert image.header.kernel_alignment == 2 * MIB
 
 

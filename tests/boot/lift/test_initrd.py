@@ -2,22 +2,24 @@
 
 import pytest
 
-from bootslang.boot.disk import INITRD, KERNEL_ELF, Manifest
+from bootslang.boot.disk import INITRD
 from bootslang.boot.lift import initrd
-from bootslang.slang import BootError
+from bootslang.boot.lift.payload import Part
+from bootslang.slang import BootError, array
 from support.payloads import MIB, machine, pc, taken
 
 GIB = 1 << 30
 
 
-def manifest(*sizes: int) -> Manifest:
-    """A manifest with a kernel and initrds of these sizes."""
-    result = Manifest.zeroed()
-    result.blob_count = len(sizes) + 1
-    result.blobs[0].kind, result.blobs[0].size = KERNEL_ELF, 12345
-    for index, size in enumerate(sizes, start=1):
-        result.blobs[index].kind, result.blobs[index].size = INITRD, size
-    return result
+def blobs(*sizes: int) -> array[Part]:
+    """Initrds of these sizes on a disk."""
+    return array[Part](blob(size) for size in sizes)
+
+
+def blob(size: int) -> Part:
+    part = Part.zeroed()
+    part.kind, part.size, part.record = INITRD, size, 1
+    return part
 
 
 @pytest.mark.parametrize(
@@ -34,12 +36,12 @@ def manifest(*sizes: int) -> Manifest:
     ],
 )
 def test_the_length_is_exact_and_each_starts_at_a_multiple_of_four(sizes: tuple[int, ...], total: int) -> None:
-    assert initrd.total_bytes(manifest(*sizes)) == total
+    assert initrd.total_bytes(blobs(*sizes)) == total
 
 
 def test_lengths_that_do_not_fit_64_bits_are_refused() -> None:
     with pytest.raises(BootError):
-        initrd.total_bytes(manifest((1 << 64) - 8, 9))
+        initrd.total_bytes(blobs((1 << 64) - 8, 9))
 
 
 def test_it_goes_to_the_top_of_what_the_kernel_reaches() -> None:

@@ -17,7 +17,7 @@ from bootslang.boot.disk import (
     ChunkRecord,
     Manifest,
 )
-from bootslang.boot.lift.manifest import check_table, choose, table_bytes
+from bootslang.boot.lift.manifest import DataArea, check_table, choose, table_bytes
 from bootslang.slang import BootError, fn, sizeof, span, u8, u64
 from support.manifest_writer import (
     PARTITION_BYTES,
@@ -36,7 +36,7 @@ GOOD = manifest(blob(), initrd(), command_line())
 
 @fn
 def chosen_sequence(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> u64:
-    return choose(slot_a, slot_b, partition_bytes).sequence
+    return choose(slot_a, slot_b, DataArea(start=DATA_OFFSET, end=partition_bytes)).sequence
 
 
 def sequence(slot_a: bytes, slot_b: bytes = EMPTY) -> int:
@@ -117,7 +117,7 @@ def test_every_flipped_bit_is_noticed() -> None:
         ([blob(), blob(KERNEL_BZIMAGE)], "manifest: 2 kernels instead of one"),
         ([blob(), command_line(), command_line()], "manifest: 2 command lines instead of one"),
         ([blob(), blob(0)], "manifest: blob 1 is of the unknown kind 0"),
-        ([blob(5)], "manifest: blob 0 is of the unknown kind 5"),
+        ([blob(6)], "manifest: blob 0 is of the unknown kind 6"),
         ([blob(size=0, chunks=0)], "manifest: the kernel is empty"),
         ([blob(chunks=2)], "manifest: blob 0 of 0x280000 bytes cannot have 2 chunks"),
         ([blob(size=2, chunks=3)], "manifest: blob 0 of 0x2 bytes cannot have 3 chunks"),
@@ -158,7 +158,7 @@ THREE = (chunk(), chunk(codec=bzip2.BZIP2.id, packed=1), chunk(unpacked=CHUNK_BY
 
 
 def accept(record: BlobRecord, chunk_table: bytes) -> None:
-    check_table(record, span(chunk_table), PARTITION_BYTES)
+    check_table(record, span(chunk_table), DataArea(start=DATA_OFFSET, end=PARTITION_BYTES))
 
 
 def table_complaint(*chunks: ChunkRecord, **fields: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bootslang.boot.context import MAX_RESERVATIONS, RAM, RESERVED, BootContext, MemoryRange
+from bootslang.boot.context import KERNEL, MAX_RESERVATIONS, RAM, RESERVED, SPENT_MEMORY, BootContext, MemoryRange
 from bootslang.boot.lift.memory_map import MemoryMap, end_of
 from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u32, u64
 
@@ -30,6 +30,8 @@ class Zone(Struct):
     """The first address behind the zone."""
     alignment: u64
     """A power of two."""
+    kind: u32 = SPENT_MEMORY
+    """What the reservation says: LOADER, KERNEL, MODULE; without more, what the kernel need not know of."""
 
 
 @fn
@@ -51,7 +53,7 @@ def allocate(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> 
             f"between {zone.lowest:#x} and {zone.highest:#x}, "
             f"the largest free piece has {largest // KIB} KiB, {round_up_kib(size - largest)} KiB are missing"
         )
-    reserve(context, place, size)
+    reserve(context, place, size, zone.kind)
     return place
 
 
@@ -79,13 +81,16 @@ def find(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> u64:
 
 @fn
 def allocate_at(memory: MemoryMap, context: BootContext, base: u64, size: u64, purpose: span[u8]) -> None:
-    """Take exactly the `size` bytes at `base`, or raise an error that says what is in the way."""
+    """Take exactly the `size` bytes at `base`, or raise an error that says what is in the way.
+
+    Nothing but a kernel wants to be somewhere.
+    """
     if not is_ram(memory, base, size):
         raise BootError(f"{purpose} needs {size:#x} bytes at {base:#x}: they are not all RAM")
     obstacle = lowest_obstacle(context, base, size)
     if obstacle != NOWHERE:
         raise BootError(f"{purpose} needs {size:#x} bytes at {base:#x}: {obstacle:#x} is taken")
-    reserve(context, base, size)
+    reserve(context, base, size, KERNEL)
 
 
 @fn
@@ -112,10 +117,16 @@ def release(context: BootContext, base: u64) -> None:
     """Give back the reservation that starts at `base`; the last one moves to its place in the table."""
     for index in range(reservations(context)):
         if context.reservations[index].base == base:
-            context.reservation_count -= 1
-            context.reservations[index] = context.reservations[context.reservation_count]
+            release_entry(context, index)
             return
     raise BootError(f"nothing is reserved at {base:#x}")
+
+
+@fn
+def release_entry(context: BootContext, index: u64) -> None:
+    """Give back a reservation by its place in the table."""
+    context.reservation_count -= 1
+    context.reservations[index] = context.reservations[context.reservation_count]
 
 
 @fn

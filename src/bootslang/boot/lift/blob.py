@@ -30,7 +30,7 @@ class Reader(Struct):
     chunks: span[ChunkRecord]
     """Its chunk table, checked."""
     staging: span[u8]
-    """Memory for unpacking: the packed bytes of one chunk, then what the codec works in; empty if none is taken."""
+    """Memory for unpacking: what the codec works in, then the packed bytes of one chunk; empty if none is taken."""
 
     @fn
     def open(self, record: BlobRecord, name: span[u8], memory: MemoryMap, context: BootContext) -> None:
@@ -40,7 +40,7 @@ class Reader(Struct):
         size = table_bytes(record)
         table = span[u8](usize(allocate(text("a table of chunks"), size, memory, context)), usize(size))
         self.source.read(record.table, size, table.address)
-        self.chunks = check_table(record, table, self.source.size)
+        self.chunks = check_table(record, table, self.source.data)
         self.source.read_ahead(end_if_contiguous(self.chunks))
 
     @fn
@@ -64,16 +64,17 @@ class Reader(Struct):
             self.check(index, out, context)
             return
         codec = registry.find(chunk.codec)
-        self.reserve_staging(CHUNK_BYTES + u64(codec.work_bytes), memory, context)
-        packed = self.staging[: chunk.packed]
         if self.source.can_view():
+            self.reserve_staging(codec.work_bytes, memory, context)
             packed = self.source.view(chunk.offset, chunk.packed)
             progress.advance(chunk.unpacked)
         else:
+            self.reserve_staging(codec.work_bytes + CHUNK_BYTES, memory, context)
+            packed = self.staging[codec.work_bytes :][: chunk.packed]
             self.fetch(chunk, packed, context)
         self.check(index, packed, context)
         start = now(context)
-        codec.decode(packed, out, self.staging[CHUNK_BYTES:])
+        codec.decode(packed, out, self.staging[: codec.work_bytes])
         spend(context, SPENT_UNPACKING, start)
 
     @fn

@@ -6,11 +6,12 @@ is trusted. Runs in stage 4, and natively in tests.
 
 from typing import Final
 
-from bootslang.boot.context import BootContext
+from bootslang.boot.context import KERNEL, BootContext
 from bootslang.boot.lift import allocator
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.limits import FOUR_GIB, ONE_MIB, PAGE
 from bootslang.boot.lift.memory_map import MemoryMap
+from bootslang.boot.lift.segment import Segment
 from bootslang.boot.lift.zero_page import (
     BOOT_FLAG,
     HEADER_LIMIT,
@@ -78,8 +79,8 @@ class BzImage(Struct):
     cmdline_size: u32
     initrd_limit: u64
     """The first address behind where the initrd may lie."""
-    load: u64
-    """Where `place` has decided to put the protected-mode part."""
+    part: Segment
+    """The protected-mode part, once `place` has decided where it goes."""
 
 
 @fn
@@ -88,7 +89,7 @@ def read_header(setup: span[u8], size: u64, image: BzImage) -> None:
     if len(setup) < HEADER_LIMIT:
         raise BootError(f"the kernel is no bzImage: it has {len(setup)} bytes before its first boundary")
     raw = SetupHeader.of(setup[HEADER_OFFSET:HEADER_LIMIT])
-    if raw.boot_flag != BOOT_FLAG or raw.header != HEADER_MAGIC:
+    if not has_header(setup):
         raise BootError("the kernel is no bzImage: it has no setup header (HdrS)")
     check_version(raw)
     copy_header(setup, raw, image.header)
@@ -109,6 +110,15 @@ def read_header(setup: span[u8], size: u64, image: BzImage) -> None:
         raise BootError("the kernel is a zImage, which loads below 1 MiB: make a bzImage")
     read_limits(image)
     read_placement(image)
+
+
+@fn
+def has_header(file: span[u8]) -> bool:
+    """Tell whether a file begins as a bzImage does."""
+    if len(file) < HEADER_LIMIT:
+        return False
+    header = SetupHeader.of(file[HEADER_OFFSET:HEADER_LIMIT])
+    return header.boot_flag == BOOT_FLAG and header.header == HEADER_MAGIC
 
 
 @fn
@@ -192,23 +202,33 @@ def place(image: BzImage, memory: MemoryMap, context: BootContext) -> None:
     The kernel moves itself up to the next multiple of its alignment that is not below its preferred address: so that is
     where it is put in the first place.
     """
-    image.load = image.preferred
-    if not image.relocatable or allocator.is_free(memory, context, image.preferred, image.init_size):
-        allocator.allocate_at(memory, context, image.preferred, image.init_size, text("the kernel"))
+    part = image.part
+    part.offset = image.setup_bytes
+    part.file_size = image.protected_bytes
+    part.memory_size = image.init_size
+    part.place = image.preferred
+    if not image.relocatable or allocator.is_free(memory, context, part.place, part.memory_size):
+        allocator.allocate_at(memory, context, part.place, part.memory_size, text("the kernel"))
     else:
-        place_elsewhere(image, memory, context)
-    image.header.code32_start = u32(image.load)
+        part.place = place_elsewhere(image, memory, context)
+    image.header.code32_start = u32(part.place)
 
 
 @fn
-def place_elsewhere(image: BzImage, memory: MemoryMap, context: BootContext) -> None:
+def place_elsewhere(image: BzImage, memory: MemoryMap, context: BootContext) -> u64:
     """Take any aligned place above the preferred one; at worst with the least alignment that the kernel bears."""
-    zone = Zone(purpose=text("the kernel"), lowest=image.preferred, highest=FOUR_GIB, alignment=image.alignment)
+    zone = Zone(
+        purpose=text("the kernel"),
+        lowest=image.preferred,
+        highest=FOUR_GIB,
+        alignment=image.alignment,
+        kind=KERNEL,
+    )
     least = least_alignment(image)
     if least < image.alignment and allocator.find(memory, context, image.init_size, zone) == allocator.NOWHERE:
         zone.alignment = least
         image.header.kernel_alignment = u32(least)
-    image.load = allocator.allocate(memory, context, image.init_size, zone)
+    return allocator.allocate(memory, context, image.init_size, zone)
 
 
 @fn

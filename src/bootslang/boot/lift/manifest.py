@@ -14,10 +14,10 @@ from bootslang.boot.disk import (
     ALIGNMENT,
     CHUNK_BYTES,
     COMMAND_LINE,
-    DATA_OFFSET,
     INITRD,
     KERNEL_BZIMAGE,
     KERNEL_ELF,
+    KERNEL_HANDOFF,
     MANIFEST_MAGIC,
     MANIFEST_SLOT_BYTES,
     MANIFEST_VERSION,
@@ -27,7 +27,7 @@ from bootslang.boot.disk import (
     Manifest,
 )
 from bootslang.boot.lib.xxh64 import Xxh64, digest, start, update, xxh64
-from bootslang.slang import BootError, array, compile_for, fn, offsetof, sizeof, span, text, u8, u32, u64, usize
+from bootslang.slang import BootError, Struct, array, compile_for, fn, offsetof, sizeof, span, text, u8, u32, u64, usize
 
 compile_for("protected32", "long64")
 
@@ -44,9 +44,16 @@ BAD_CHECKSUM: Final = 4
 UNREADABLE: Final = 5
 
 
+class DataArea(Struct):
+    """Where chunks and their tables may lie: offsets from the start of the partition or bundle."""
+
+    start: u64
+    end: u64
+
+
 @fn
-def choose(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> Manifest:
-    """The newer of the two generations that is whole, its records checked.
+def choose(slot_a: span[u8], slot_b: span[u8], area: DataArea) -> Manifest:
+    """The newer of a disk's two generations that is whole, its records checked.
 
     Each span holds a manifest slot, or nothing if that cannot be read.
     """
@@ -58,7 +65,18 @@ def choose(slot_a: span[u8], slot_b: span[u8], partition_bytes: u64) -> Manifest
     elif not take_b:
         raise BootError(f"no manifest to boot by: slot A {reason(state_a)}, slot B {reason(state_b)}")
     manifest = Manifest.of(slot_b if take_b else slot_a)
-    check_blobs(manifest, partition_bytes)
+    check_blobs(manifest, area)
+    return manifest
+
+
+@fn
+def check_only(slot: span[u8], area: DataArea) -> Manifest:
+    """The one generation of a bundle, its records checked."""
+    state = state_of(slot)
+    if state != VALID:
+        raise BootError(f"the bundle's manifest {reason(state)}")
+    manifest = Manifest.of(slot)
+    check_blobs(manifest, area)
     return manifest
 
 
@@ -110,19 +128,19 @@ def checksum_of(manifest: span[u8]) -> u64:
 
 
 @fn
-def check_blobs(manifest: Manifest, partition_bytes: u64) -> None:
+def check_blobs(manifest: Manifest, area: DataArea) -> None:
     """Refuse what no disk of ours has: other than one kernel, two command lines, unknown kinds, impossible tables."""
     kernels: u32 = 0
     command_lines: u32 = 0
     for index in range(manifest.blob_count):
         blob = manifest.blobs[index]
-        if blob.kind in (KERNEL_ELF, KERNEL_BZIMAGE):
+        if is_kernel(blob.kind):
             kernels += 1
         elif blob.kind == COMMAND_LINE:
             command_lines += 1
         elif blob.kind != INITRD:
             raise BootError(f"manifest: blob {index} is of the unknown kind {blob.kind}")
-        check_blob(blob, index, partition_bytes)
+        check_blob(blob, index, area)
     if kernels != 1:
         raise BootError(f"manifest: {kernels} kernels instead of one")
     if command_lines > 1:
@@ -130,25 +148,31 @@ def check_blobs(manifest: Manifest, partition_bytes: u64) -> None:
 
 
 @fn
-def check_blob(blob: BlobRecord, index: u32, partition_bytes: u64) -> None:
+def check_blob(blob: BlobRecord, index: u32, area: DataArea) -> None:
     """Refuse a blob whose number of chunks does not go with its size or whose table is not inside the partition."""
     least = blob.size // CHUNK_BYTES + u64(blob.size % CHUNK_BYTES != 0)
     if blob.chunks < least or blob.chunks > blob.size:
         raise BootError(f"manifest: blob {index} of {blob.size:#x} bytes cannot have {blob.chunks} chunks")
-    if blob.size == 0 and blob.kind in (KERNEL_ELF, KERNEL_BZIMAGE):
+    if blob.size == 0 and is_kernel(blob.kind):
         raise BootError("manifest: the kernel is empty")
-    if blob.chunks != 0 and not lies_in_data(blob.table, u64(blob.chunks) * CHUNK_RECORD_BYTES, partition_bytes):
+    if blob.chunks != 0 and not lies_in_data(blob.table, u64(blob.chunks) * CHUNK_RECORD_BYTES, area):
         raise BootError(
             f"manifest: the chunk table of blob {index} at {blob.table:#x} lies outside the partition's data"
         )
 
 
 @fn
-def lies_in_data(offset: u64, size: u64, partition_bytes: u64) -> bool:
-    """Tell whether `size` bytes at `offset` are aligned and inside the part of the partition that holds data."""
-    if offset % ALIGNMENT != 0 or offset < DATA_OFFSET or offset > partition_bytes:
+def lies_in_data(offset: u64, size: u64, area: DataArea) -> bool:
+    """Tell whether `size` bytes at `offset` are aligned and inside the area."""
+    if offset % ALIGNMENT != 0 or offset < area.start or offset > area.end:
         return False
-    return size <= partition_bytes - offset
+    return size <= area.end - offset
+
+
+@fn
+def is_kernel(kind: u32) -> bool:
+    """Tell whether a blob of this kind is a kernel."""
+    return kind in (KERNEL_ELF, KERNEL_BZIMAGE, KERNEL_HANDOFF)
 
 
 @fn
@@ -158,7 +182,7 @@ def table_bytes(blob: BlobRecord) -> u64:
 
 
 @fn
-def check_table(blob: BlobRecord, table: span[u8], partition_bytes: u64) -> span[ChunkRecord]:
+def check_table(blob: BlobRecord, table: span[u8], area: DataArea) -> span[ChunkRecord]:
     """The chunk records in `table`, which holds exactly `table_bytes(blob)`, once each of them is found credible."""
     if len(table) != table_bytes(blob):
         raise BootError(f"chunk table: {len(table)} bytes instead of {table_bytes(blob)}")
@@ -167,7 +191,7 @@ def check_table(blob: BlobRecord, table: span[u8], partition_bytes: u64) -> span
     chunks: span[ChunkRecord] = table.cast(ChunkRecord)
     total: u64 = 0
     for index in range(len(chunks)):
-        check_chunk(chunks[index], index, partition_bytes)
+        check_chunk(chunks[index], index, area)
         total += chunks[index].unpacked
     if total != blob.size:
         raise BootError(f"chunk table: the chunks hold {total:#x} bytes, the blob has {blob.size:#x}")
@@ -175,7 +199,7 @@ def check_table(blob: BlobRecord, table: span[u8], partition_bytes: u64) -> span
 
 
 @fn
-def check_chunk(chunk: ChunkRecord, index: usize, partition_bytes: u64) -> None:
+def check_chunk(chunk: ChunkRecord, index: usize, area: DataArea) -> None:
     """Refuse a chunk record with impossible sizes, an unknown codec, or bytes outside the partition's data."""
     if chunk.unpacked == 0 or chunk.unpacked > CHUNK_BYTES:
         raise BootError(f"chunk {index}: {chunk.unpacked:#x} bytes unpacked; 1 to {CHUNK_BYTES:#x} are possible")
@@ -183,5 +207,5 @@ def check_chunk(chunk: ChunkRecord, index: usize, partition_bytes: u64) -> None:
         raise BootError(f"chunk {index}: {chunk.packed:#x} bytes packed, {chunk.unpacked:#x} unpacked")
     if not is_linked(chunk.codec):
         raise BootError(f"chunk {index}: this loader lacks codec {chunk.codec}")
-    if not lies_in_data(chunk.offset, chunk.packed, partition_bytes):
+    if not lies_in_data(chunk.offset, chunk.packed, area):
         raise BootError(f"chunk {index}: {chunk.packed:#x} bytes at {chunk.offset:#x} lie outside the partition's data")

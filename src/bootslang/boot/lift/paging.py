@@ -1,18 +1,30 @@
 """The identity map of the 64-bit stage 4: what of the physical memory it can see, and what a 64-bit kernel starts with.
 
-The entry maps the first 4 GiB; `cover` grows the map when something has to be written above. Tables come from low
-memory first, then from the allocator.
+The entry maps the first 4 GiB; `cover` grows the map when something has to be read or written above. Tables come from
+the door's memory first, then from the allocator.
 """
 
 from typing import Final
 
 from bootslang.boot.context import BootContext
-from bootslang.boot.layout import PAGE_TABLES, PAGE_TABLES_END
 from bootslang.boot.lift import allocator
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.limits import FOUR_GIB, ONE_MIB
 from bootslang.boot.lift.memory_map import MemoryMap
-from bootslang.slang import BootError, compile_for, fn, read_cr3, span, target, text, u32, u64, usize, write_cr3
+from bootslang.slang import (
+    BootError,
+    checked,
+    compile_for,
+    fn,
+    read_cr3,
+    span,
+    target,
+    text,
+    u32,
+    u64,
+    usize,
+    write_cr3,
+)
 
 compile_for("protected32", "long64")
 
@@ -35,13 +47,14 @@ CR4_PAE: Final = 0x20
 EFER: Final = 0xC000_0080
 EFER_LME: Final = 0x100
 
-next_table: u32 = PAGE_TABLES + FIRST_TABLES * TABLE_BYTES
+tables_taken: u32 = FIRST_TABLES
+"""Of the door's memory."""
 
 
 @fn
 def cover(base: u64, size: u64, memory: MemoryMap, context: BootContext) -> None:
     """Make [base, base + size) visible at its own addresses."""
-    end = base + size
+    end = checked(base + size)
     if end <= FOUR_GIB:
         return
     if target.bits == 64:
@@ -75,10 +88,10 @@ def table_of(table: span[u64], index: u64, memory: MemoryMap, context: BootConte
 
 @fn
 def new_table(memory: MemoryMap, context: BootContext) -> u64:
-    global next_table
-    if next_table < PAGE_TABLES_END:
-        place: u64 = next_table
-        next_table += TABLE_BYTES
+    global tables_taken
+    place: u64 = context.page_tables + tables_taken * TABLE_BYTES
+    if place < context.page_tables_end:
+        tables_taken += 1
     else:
         zone = Zone(purpose=text("page tables"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=TABLE_BYTES)
         place = allocator.allocate(memory, context, TABLE_BYTES, zone)

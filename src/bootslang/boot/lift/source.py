@@ -1,12 +1,14 @@
-"""What stage 4 reads from: the boot partition, through the BIOS or in memory.
+"""What stage 4 reads from: the boot partition, through the BIOS, or a bundle in memory.
 
 A door lends it by filling BootContext; stage 4 knows sources, never doors. Offsets count from the start of the
-partition. A request is begun and then polled until it is done: each poll does one transfer, so that the caller can show
-how far it is.
+partition or bundle. A request is begun and then polled until it is done: each poll does one transfer, so that the
+caller can show how far it is.
 """
 
 from bootslang.boot.context import GATE_READ, SOURCE_BIOS, SOURCE_MEMORY, BootContext, GateRequest
+from bootslang.boot.disk import BUNDLE_DATA_OFFSET, DATA_OFFSET
 from bootslang.boot.lift.bios_gate import call_gate
+from bootslang.boot.lift.manifest import DataArea
 from bootslang.slang import BootError, Struct, checked, compile_for, fn, span, u8, u32, u64, usize
 
 compile_for("protected32", "long64")
@@ -18,6 +20,8 @@ class Source(Struct):
     """What is being read, for messages."""
     size: u64
     """Bytes that can be read."""
+    data: DataArea
+    """Where of it the chunks are."""
     memory_base: u64
 
     gate: u32
@@ -48,10 +52,12 @@ class Source(Struct):
         if context.source == SOURCE_MEMORY:
             self.memory_base = context.memory_base
             self.size = context.memory_size
+            self.data = DataArea(start=BUNDLE_DATA_OFFSET, end=self.size)
             return
         if context.source != SOURCE_BIOS:
             raise BootError(f"stage 4 knows no source of kind {context.source}")
         self.size = context.partition_bytes
+        self.data = DataArea(start=DATA_OFFSET, end=self.size)
         self.gate = context.gate
         self.request = context.gate_request
         self.bounce = context.bounce

@@ -3,10 +3,16 @@
 A CPU without one, which another door than the BIOS's may meet, leaves all at 0.
 """
 
+from typing import Final
+
 from bootslang.boot.context import FLAG_TSC, BootContext
 from bootslang.slang import compile_for, fn, read_tsc, u64, usize
 
 compile_for("protected32", "long64")
+
+STAMP_LIFT: Final = 4
+STAMP_KERNEL: Final = 5
+"""Indices of BootContext.stamps."""
 
 
 @fn

@@ -5,8 +5,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootslang.boot.lift import elf
-from bootslang.boot.lift.elf import ElfKernel
+from bootslang.boot.lift import vmlinux
+from bootslang.boot.lift.vmlinux import Vmlinux
 from bootslang.slang import BootError, span
 from support.fuzzing import fuzzed, mutations
 from support.payloads import MIB, READ_WRITE, Elf, Load
@@ -18,23 +18,23 @@ FIRST = 64
 """Where the first program header of an ELF64 starts."""
 
 
-def credible(found: ElfKernel, head: int, size: int) -> bool:
+def credible(found: Vmlinux, head: int, size: int) -> bool:
     """What everybody behind the reader relies on."""
     end = MIB
-    for part in (found.segments[index] for index in range(found.count)):
+    for part in (found.segments.table[index] for index in range(found.segments.count)):
         whole = part.file_size <= part.memory_size and (not part.file_size or part.offset + part.file_size <= size)
-        if not whole or part.address < end or (part.file_size and part.offset < head):
+        if not whole or part.place < end or (part.file_size and part.offset < head < size):
             return False
-        end = part.address + part.memory_size
-    return 0 < found.count <= 64 and end <= 1 << 32 and found.low <= found.entry < found.high
+        end = part.place + part.memory_size
+    return 0 < found.segments.count <= 64 and end <= 1 << 32 and found.low <= found.entry < found.high
 
 
 @fuzzed
 @given(data=st.one_of(mutations(VMLINUX), mutations(VMLINUX32)), size=st.integers(0, 1 << 33))
 def test_damaged_headers_are_refused_or_credible(data: bytes, size: int) -> None:
-    found = ElfKernel.zeroed()
+    found = Vmlinux.zeroed()
     try:
-        elf.read_headers(span(data), size, found)
+        vmlinux.read_headers(span(data), size, found)
     except BootError:
         pass
     else:
@@ -56,9 +56,9 @@ def test_any_numbers_are_refused_or_credible(loads: list[tuple[int, int, int, in
     for index, (offset, place, file_size, memory_size) in enumerate(loads):
         values = [offset & mask, place & mask, place & mask, file_size & mask, memory_size & mask]
         kernel.patches[FIRST + 56 * index + 8] = struct.pack("<5Q", *values)
-    found = ElfKernel.zeroed()
+    found = Vmlinux.zeroed()
     try:
-        elf.read_headers(span(kernel.head), size & mask, found)
+        vmlinux.read_headers(span(kernel.head), size & mask, found)
     except BootError:
         pass
     else:

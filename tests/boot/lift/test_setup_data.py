@@ -3,7 +3,7 @@
 import struct
 
 from bootslang.boot.context import MemoryRange
-from bootslang.boot.lift import main, zero_page
+from bootslang.boot.lift import linux, zero_page
 from bootslang.boot.lift.zero_page import ZeroPage
 from bootslang.slang import array, span, u8
 
@@ -12,7 +12,7 @@ def test_memory_ranges_beyond_the_page_stand_in_the_list() -> None:
     extra = array[MemoryRange](MemoryRange(base=n << 30, size=4096, kind=1) for n in range(1, 4))
     page = ZeroPage.zeroed()
     room: span[u8] = span(bytearray(zero_page.setup_data_bytes(60) + zero_page.setup_data_bytes(32)))
-    main.add_setup_data(page, room, extra)
+    linux.add_setup_data(page, room, extra)
     assert page.header.setup_data == room.address
     data = bytes(room)
     assert struct.unpack_from("<QII", data) == (0, 1, 60)
@@ -22,5 +22,5 @@ def test_memory_ranges_beyond_the_page_stand_in_the_list() -> None:
 def test_without_such_ranges_and_without_a_generator_the_list_is_empty() -> None:
     page = ZeroPage.zeroed()
     none: span[MemoryRange] = array[MemoryRange](0)
-    main.add_setup_data(page, span(bytearray(64)), none)
+    linux.add_setup_data(page, span(bytearray(64)), none)
     assert page.header.setup_data == 0

@@ -1,0 +1,93 @@
+"""Which kind of kernel a file in memory is: by what it holds, unless the user has said how to start it.
+
+`bootslang build` and `bootslang bundle` decide by the same rule (`bootslang.kernel`), so that a kernel starts alike
+wherever it comes from. 64-bit doors alone bring such files.
+"""
+
+from typing import Final
+
+from bootslang.boot.context import PROTOCOL_HANDOFF, PROTOCOL_LINUX
+from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_HANDOFF
+from bootslang.boot.handoff import NOTE_NAME, NOTE_TYPE
+from bootslang.boot.lift import bzimage, elf
+from bootslang.boot.lift.elf import ElfFile, ProgramHeader64
+from bootslang.slang import Struct, array, compile_for, fn, sizeof, span, u8, u32, usize
+
+compile_for("protected32", "long64")
+
+OURS: Final = array[u8](NOTE_NAME + b"\0")
+"""The zero counts."""
+
+
+class NoteHeader(Struct):
+    """Name and description follow, each padded to 4 bytes."""
+
+    name_size: u32
+    description_size: u32
+    type: u32
+
+
+@fn
+def kind_of(file: span[u8], protocol: u32) -> u32:
+    """KERNEL_..., for a PROTOCOL_...
+
+    The guess: a setup header is Linux, and so is an ELF32; an ELF64 has a note that it takes the hand-off, or an entry
+    that is a virtual address; that of a vmlinux is a physical one.
+    """
+    if protocol == PROTOCOL_HANDOFF:
+        return KERNEL_HANDOFF
+    if bzimage.has_header(file):
+        return KERNEL_BZIMAGE
+    header = ElfFile.zeroed()
+    elf.read_header(file, header)
+    if protocol != PROTOCOL_LINUX and header.bits == 64 and takes_handoff(file, header):
+        return KERNEL_HANDOFF
+    return KERNEL_ELF
+
+
+@fn
+def takes_handoff(file: span[u8], header: ElfFile) -> bool:
+    found = ProgramHeader64.zeroed()
+    for index in range(header.count):
+        elf.read_program_header(file, header, index, found)
+        if found.type == elf.LOAD:
+            if found.virtual_address <= header.entry and header.entry - found.virtual_address < found.memory_size:
+                return True
+        elif found.type == elf.NOTE and found.offset <= len(file) and found.file_size <= len(file) - found.offset:
+            start = usize(found.offset)
+            if has_note(file[start : start + usize(found.file_size)]):
+                return True
+    return False
+
+
+@fn
+def has_note(notes: span[u8]) -> bool:
+    """Tell whether one of the notes is the protocol's; what does not look like a note ends them."""
+    while len(notes) >= sizeof(NoteHeader):
+        note = NoteHeader.of(notes)
+        name = notes[sizeof(NoteHeader) :]
+        if note.name_size > len(name):
+            return False
+        if note.type == NOTE_TYPE and is_ours(name[: note.name_size]):
+            return True
+        step = padded(note.name_size) + padded(note.description_size)
+        if step > len(name):
+            return False
+        notes = name[step:]
+    return False
+
+
+@fn
+def is_ours(name: span[u8]) -> bool:
+    """Tell whether a note's name is the protocol's."""
+    if len(name) != len(OURS):
+        return False
+    for index, byte in enumerate(OURS):
+        if name[index] != byte:
+            return False
+    return True
+
+
+@fn
+def padded(size: usize) -> usize:
+    return size + 3 & ~3
