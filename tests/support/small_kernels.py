@@ -6,7 +6,7 @@ Their code runs in 32-bit protected mode without paging, at LOAD_ADDRESS.
 import struct
 from typing import Final
 
-LOAD_ADDRESS: Final = 0x20_0000
+LOAD_ADDRESS: Final = 0x10_0000
 HEADER_BYTES: Final = 0x1000
 """What stands before the code: the header that makes it a kernel."""
 CODE: Final = LOAD_ADDRESS + HEADER_BYTES

@@ -132,7 +132,9 @@ class Session:
                 raise self._refusal(said) from error
             watcher = asyncio.create_task(self._watch(folder / "qemu.log"))
             if not self._paused:
-                await self._monitor.execute("cont")
+                # A guest of some instructions may have ended before QEMU has answered.
+                with contextlib.suppress(ExecInterruptedError, StateError, EOFError):
+                    await self._monitor.execute("cont")
             self._started.set()
             assert self._process is not None  # noqa: S101
             status = await asyncio.to_thread(self._process.wait)
