@@ -5,7 +5,7 @@ written. The symbols are the linker's; code finds them by their distance, so tha
 the host, the FakeMachine in force answers.
 """
 
-from bootslang.slang import asm, compile_for, fn, ptr, span, u32, u64, usize
+from bootslang.slang import asm, compile_for, fn, ptr, span, u8, u32, u64, usize
 
 compile_for("long64")
 
@@ -46,6 +46,14 @@ def relocations() -> span[u32]:
     start = usize(asm("lea rax, [rip + __relocations_start]").rax)
     end = usize(asm("lea rax, [rip + __relocations_end]").rax)
     return span[u32](start, (end - start) // 4)
+
+
+@fn
+def lines() -> span[u8]:
+    """The table of source lines (slang/link/lines.py); empty if the image has none."""
+    start = usize(asm("lea rax, [rip + __lines_start]").rax)
+    end = usize(asm("lea rax, [rip + __lines_end]").rax)
+    return span[u8](start, end - start)
 
 
 @fn

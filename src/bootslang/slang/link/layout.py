@@ -24,7 +24,9 @@ BSS_ALIGNMENT: Final = 8
 """Entry code clears zero-filled data in whole words of up to 8 bytes."""
 RELOCATIONS: Final = ".relocations"
 """The linker's table of absolute addresses: see `moving.py`."""
-ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", RELOCATIONS, ".data", ".bss")
+LINES: Final = ".lines"
+"""The linker's table of source lines: see `lines.py`."""
+ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", RELOCATIONS, LINES, ".data", ".bss")
 RIGHTS: Final = {
     ".header": SHF_EXECINSTR,
     ".start": SHF_EXECINSTR,
@@ -33,6 +35,7 @@ RIGHTS: Final = {
     ".rodata": 0,
     ".set": 0,
     RELOCATIONS: 0,
+    LINES: 0,
     ".data": SHF_WRITE,
     ".bss": SHF_WRITE,
 }
@@ -45,6 +48,7 @@ PREFIXES: Final = {
     ".text": ".text",
     ".rodata": ".rodata",
     RELOCATIONS: RELOCATIONS,
+    LINES: LINES,
     ".data": ".data",
 }
 """Where input sections go by their type, else by how their names begin."""
@@ -175,16 +179,22 @@ def end_of(layout: Layout, rights: int) -> int | None:
     return next((one.end for one in reversed(layout.sections) if RIGHTS[group(one.name)] == rights), None)
 
 
+def bounds_of(layout: Layout, name: str, otherwise: int) -> tuple[int, int]:
+    """Where the section called `name` begins and ends; if there is none, the same place twice."""
+    found = next((output for output in layout.sections if output.name == name), None)
+    return (found.address, found.end) if found else (otherwise, otherwise)
+
+
 def define_bounds(layout: Layout, names: Names, *, paged: bool) -> None:
     """Give the linker's own symbols their values."""
     text_end = end_of(layout, SHF_EXECINSTR) or layout.base
     rodata_end = end_of(layout, 0) or text_end
     page = PAGE_BYTES if paged else 1
     bss = next((output.address for output in layout.sections if output.type == SHT_NOBITS), layout.memory_end)
-    relocations = next((output for output in layout.sections if output.name == RELOCATIONS), None)
     places = (
         *(layout.base, align(text_end, page)),
-        *((relocations.address, relocations.end) if relocations else (rodata_end, rodata_end)),
+        *bounds_of(layout, RELOCATIONS, rodata_end),
+        *bounds_of(layout, LINES, rodata_end),
         *(align(rodata_end, page), layout.file_end, bss, layout.memory_end),
     )
     for name, value in zip(BOUNDS, places, strict=True):

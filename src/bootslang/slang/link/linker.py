@@ -9,6 +9,7 @@ from bootslang.slang.link.elf import PF_R, PF_W, PF_X, ElfSymbol, Executable, lo
 from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.kinds import EM_386
 from bootslang.slang.link.layout import PAGE_BYTES, Layout, check, place
+from bootslang.slang.link.lines import line_table
 from bootslang.slang.link.listing import listing
 from bootslang.slang.link.moving import offsets, relocation_table
 from bootslang.slang.link.objects import LoadedObject, Symbol, read_object
@@ -43,6 +44,10 @@ def link(request: LinkRequest) -> Image:
     table = relocation_table(request.name, kept, names) if request.relocatable else None
     if table:
         kept.append(table)
+    if request.lines:
+        draft = place(request, kept, names)  # code lies before the table, and stays where it is
+        debug = Relocator(request, draft, names).debug_sections(objects)
+        kept.append(line_table(request.name, machine, debug, draft.base, names.table["__text_end"].value))
     layout = place(request, kept, names)
     check(request, layout)
     if layout.memory_end > 1 << width(objects[0]):

@@ -49,6 +49,7 @@ class LinkRequest:
         kind: `flat` gives bytes to be put at `base`; `elf32` and `elf64` give an executable.
         relocatable: A flat image of 64-bit code that finds in itself what it takes to move it (`moving.py`), and whose
             rights change at pages only.
+        lines: Whether the image holds a table of its source lines (`lines.py`).
         head: Bytes that stay free at the image's beginning, for who writes headers there.
         entry: The symbol where it is entered. Without one, its `.start` section is the entry.
         file_limit: The most bytes that its file part may have.
@@ -65,6 +66,7 @@ class LinkRequest:
     base: int
     kind: Kind = "flat"
     relocatable: bool = False
+    lines: bool = False
     head: int = 0
     entry: str | None = None
     file_limit: int | None = None

@@ -21,6 +21,8 @@ BOUNDS: Final = (
     "__text_end",  # behind the last byte that is executed; the next page where rights have pages of their own
     "__relocations_start",
     "__relocations_end",
+    "__lines_start",
+    "__lines_end",
     "__rodata_end",  # behind the last byte that is only read; likewise
     "__image_end",  # behind the last byte of the file part
     "__bss_start",
