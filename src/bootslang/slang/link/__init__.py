@@ -5,7 +5,7 @@ i386 and x86-64 objects, some twenty relocation kinds, DWARF. `link` is the way 
 
 Reading order: `request.py` (what goes in and comes out), `linker.py` (the way through), `objects.py` and `kinds.py`
 (reading), `resolve.py` (names), `reach.py` (what is needed), `layout.py` (where it goes), `relocate.py` (filling in
-addresses), `moving.py` (the list that a movable image carries), `elf.py`, `executable.py` and `listing.py` (writing).
+addresses), `moving.py` and `lines.py` (tables that an image may carry), `elf.py`, `executable.py` and `listing.py` (writing).
 """
 
 from bootslang.slang.link.errors import LinkError
