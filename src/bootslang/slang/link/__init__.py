@@ -4,8 +4,9 @@ Pure Python, without LLVM, because disks are linked where they are built. It kno
 i386 and x86-64 objects, some twenty relocation kinds, DWARF. `link` is the way in.
 
 Reading order: `request.py` (what goes in and comes out), `linker.py` (the way through), `objects.py` and `kinds.py`
-(reading), `resolve.py` (names), `reach.py` (what is needed), `layout.py` (where it goes), `relocate.py` (filling in
-addresses), `moving.py` and `lines.py` (tables that an image may carry), `elf.py`, `executable.py` and `listing.py` (writing).
+(reading), `resolve.py` (names), `reach.py` (what is needed), `moving.py` and `lines.py` (tables that an image may
+carry), `layout.py` (where it goes), `relocate.py` (filling in addresses), `elf.py`, `executable.py` and `listing.py`
+(writing).
 """
 
 from bootslang.slang.link.errors import LinkError
