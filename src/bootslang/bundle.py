@@ -31,11 +31,13 @@ class BundleReport:
     size: int
     codec: str
     blobs: tuple[BlobSize, ...]
+    warnings: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
         """The report as text."""
         yield f"{self.path}: bundle, {self.size} bytes"
         yield from map(str, self.blobs)
+        yield from (f"warning: {warning}" for warning in self.warnings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,9 @@ class Bundle:
     initrds: Iterable[str | os.PathLike[str]] = ()
     command_line: str = ""
     codec: str = "auto"
+    protocol: str = "auto"
+    allow_wx: bool = False
+    randomise: bool = False
 
     def build(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BundleReport:
         """Write the bundle to `path`. A file that is there is replaced when all is written, and not before.
@@ -55,7 +60,15 @@ class Bundle:
 
         """
         tell = progress or (lambda _what, _done, _total: None)
-        contents = Contents.read(self.kernel, self.initrds, self.command_line, self.codec)
+        contents = Contents.read(
+            self.kernel,
+            self.initrds,
+            self.command_line,
+            self.codec,
+            protocol=self.protocol,
+            allow_wx=self.allow_wx,
+            randomise=self.randomise,
+        )
         with Payload() as payload:
             contents.pack(payload, tell)
             size = size_of(payload)
@@ -64,7 +77,7 @@ class Bundle:
                 for piece in pieces(payload, advancing(tell, "write", contents.size)):
                     medium.write(at, piece)
                     at += len(piece)
-            return BundleReport(Path(path), size, contents.codec.name, blob_sizes(payload))
+            return BundleReport(Path(path), size, contents.codec.name, blob_sizes(payload), contents.warnings)
 
 
 def size_of(payload: Payload) -> int:

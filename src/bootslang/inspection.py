@@ -22,7 +22,7 @@ def identify(path: str | os.PathLike[str]) -> Kernel | DiskNode:
     if not file.is_file():
         return inspect(file)
     try:
-        return Kernel.read(file)
+        return Kernel.read(file, allow_wx=True)
     except KernelInvalid as no_kernel:
         try:
             return inspect(file)

@@ -9,6 +9,7 @@ from bootslang import Bundle, Image
 from bootslang.kernel.debian import cloud_kernel
 from support.command import Command, Result
 from support.disks import MIB
+from support.elf_writer import movable, relocation, static, text
 
 
 def test_build_prints_the_report_and_the_same_bytes_come_from_the_api(bootslang: Command, kernel: Path) -> None:
@@ -138,9 +139,42 @@ def test_inspect_shows_damage(bootslang: Command, kernel: Path) -> None:
 def test_inspect_shows_an_elf_kernel(bootslang: Command, kernel: Path) -> None:
     shown = bootslang("inspect", str(kernel))
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out.startswith(f"{kernel}: 64-bit ELF kernel, 304,096 bytes\n")
+    assert shown.out.startswith(f"{kernel}: 64-bit ELF kernel (Linux), 304,096 bytes\n")
     assert "│   └── 0x1000000-0x10493df RE, 300,000 bytes from offset 0x1000\n" in shown.out
     assert json.loads(bootslang("inspect", "--json", str(kernel)).out)["kind"] == "elf64"
+
+
+def test_a_kernel_of_ones_own_goes_onto_a_disk_with_all_its_options(bootslang: Command) -> None:
+    Path("kernel.elf").write_bytes(movable(relocation()).build())
+    Path("writable.elf").write_bytes(static(text(flags=7)).build())
+    Path("font.psf").write_bytes(b"font")
+    assert bootslang("build", "-k", "kernel.elf", "-i", "font.psf", "--randomise", "1.img").err == ""
+    shown = bootslang("inspect", "1.img").out
+    assert "kernel (hand-off): " in shown
+    assert "─ randomise\n" in shown
+    assert "initrd font.psf: 4 bytes" in shown
+    built = bootslang("build", "-k", "writable.elf", "--protocol", "handoff", "--allow-wx", "2.img")
+    assert "warning: writable.elf: program header 0 (PT_LOAD) is writable and executable (RWE)" in built.out
+    assert "─ allow-wx\n" in bootslang("inspect", "2.img").out
+    assert bootslang("bundle", "-k", "writable.elf", "--allow-wx", "-o", "own.bundle").code == 0
+    assert bootslang("bundle", "-k", "kernel.elf", "--protocol", "linux", "-o", "own.bundle").code == 4
+
+
+def test_inspect_shows_a_kernel_of_ones_own(bootslang: Command) -> None:
+    """Is it shown by its virtual addresses, and what W^X would refuse as well?"""
+    Path("kernel.elf").write_bytes(movable(relocation()).build())
+    shown = bootslang("inspect", "kernel.elf")
+    assert (shown.code, shown.err) == (0, "")
+    for words in (
+        "kernel.elf: 64-bit ELF kernel (hand-off protocol), ",
+        "├── virtual memory 0x0-0x2fff, position-independent, 1 relocations; any physical memory\n",
+        "│   └── 0x1000-0x2fff RW, ",
+    ):
+        assert words in shown.out
+    Path("writable.elf").write_bytes(static(text(flags=7)).build())
+    assert (
+        "├── program header 0 (PT_LOAD) is writable and executable (RWE)\n" in bootslang("inspect", "writable.elf").out
+    )
 
 
 def test_inspect_takes_a_bzimage_for_a_kernel_although_it_ends_its_first_sector_like_a_disk(bootslang: Command) -> None:

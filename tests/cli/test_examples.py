@@ -14,6 +14,7 @@ from support import small_kernels
 from support.boot_sectors import boot_disk, exit_with, say
 from support.command import Command
 from support.disks import elf_kernel
+from support.elf_writer import movable
 
 HELLO = '''\
 """A boot sector, or a kernel, that stops."""
@@ -43,6 +44,8 @@ def folder(bootslang: Command) -> Path:
     """Everything that the examples name."""
     Path("vmlinuz").write_bytes(elf_kernel(300_000))
     Path("vmlinux").write_bytes(elf_kernel(300_000, seed=2))
+    Path("kernel.elf").write_bytes(movable().build())
+    Path("font.psf").write_bytes(b"font")
     Path("initrd.gz").write_bytes(b"initrd")
     Path("rootfs").mkdir()
     Path("rootfs/init").write_text("#!/bin/sh\n")

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootslang.errors import InputInvalid, ToolMissing
-from bootslang.kernel import Kernel, KernelKind
+from bootslang.kernel import PROTOCOLS, Kernel, KernelKind
 from bootslang.kernel.model import ADDRESS_BITS_MAX, LOW_MEMORY_END, PIECE_BYTES
 from bootslang.kernel.payload import vmlinux
+from support.elf_writer import movable, relocation, static
 from support.fuzzing import fuzzed, mutations
 from support.payloads import MIB, Elf, Load, bzimage
 
@@ -32,7 +33,9 @@ def packed_kernel(packed: bytes) -> bytes:
 
 INNER = b"\x7fELF" + b"inner" * 100
 SIZE = len(INNER).to_bytes(4, "little")
-KERNELS = [elf(64), elf(32), bzimage(), bzimage({"xloadflags": 0, "relocatable": 0})]
+PIE = movable(relocation() + relocation(0x1008)).build()
+STATIC = static().build()
+KERNELS = [elf(64), elf(32), PIE, STATIC, bzimage(), bzimage({"xloadflags": 0, "relocatable": 0})]
 PACKED = [
     packed_kernel(gzip.compress(INNER, mtime=0)),
     packed_kernel(bz2.compress(INNER) + SIZE),
@@ -58,30 +61,35 @@ def field_changes(original: bytes, end: int) -> st.SearchStrategy[bytes]:
 
 FILES = st.one_of(
     st.sampled_from(KERNELS + OTHERS).flatmap(mutations),
-    st.sampled_from([(elf(64), 176), (elf(32), 116), (bzimage(), 0x290)]).flatmap(lambda pair: field_changes(*pair)),
+    st.sampled_from([(elf(64), 176), (elf(32), 116), (PIE, len(PIE)), (STATIC, 176), (bzimage(), 0x290)]).flatmap(
+        lambda pair: field_changes(*pair)
+    ),
     st.binary(max_size=2000),
 )
 
 
-@given(FILES)
+@given(FILES, st.sampled_from(PROTOCOLS), st.booleans())
 @fuzzed
-def test_a_kernel_or_an_error(data: bytes) -> None:
+def test_a_kernel_or_an_error(data: bytes, protocol: str, allow_wx: bool) -> None:  # noqa: FBT001 - what is asked for
     """What is accepted keeps every promise that the image builder and the loader rely on."""
     try:
-        kernel = Kernel.read(data)
+        kernel = Kernel.read(data, protocol=protocol, allow_wx=allow_wx)
     except InputInvalid:
         return
     pieces = list(kernel.pieces())
     assert all(0 < len(piece) <= PIECE_BYTES for piece in pieces)
     assert sum(map(len, pieces)) == kernel.blob_bytes <= len(data)
-    assert LOW_MEMORY_END <= kernel.memory.start < kernel.memory.stop <= 1 << ADDRESS_BITS_MAX
+    assert kernel.memory.start < kernel.memory.stop <= 1 << (ADDRESS_BITS_MAX if kernel.handoff is None else 64)
+    assert kernel.handoff is not None or kernel.memory.start >= LOW_MEMORY_END
     assert kernel.limits.initrd_bytes >= 0
     assert kernel.describe()["kind"] == kernel.kind
     if kernel.kind is KernelKind.BZIMAGE:
         assert b"".join(pieces) == data
         return
-    again = Kernel.read(b"".join(pieces))
+    told = "linux" if kernel.handoff is None else "handoff"
+    again = Kernel.read(b"".join(pieces), protocol=told, allow_wx=allow_wx)
     assert (again.kind, again.entry, again.memory) == (kernel.kind, kernel.entry, kernel.memory)
+    assert again.handoff == kernel.handoff
     assert [part.flags for part in again.segments] == [part.flags for part in kernel.segments]
 
 

@@ -1,7 +1,6 @@
 """Does the reader of ELF kernels keep what is loaded, and refuse by name what cannot be?"""
 
 import struct
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -9,77 +8,12 @@ import pytest
 from bootslang.errors import KernelInvalid
 from bootslang.kernel import Kernel, KernelKind
 from bootslang.kernel.model import PIECE_BYTES
+from support.elf_writer import DYNAMIC, HEADERS, INTERPRETER, MIB, NOTE, ROWS, Elf, Row
 
-MIB = 1 << 20
 NAME = "vmlinux"
 NOT_LINKED = "Look at it with `readelf -lh`; the linker script has to place code where the entry is."
 DAMAGED = "The file is damaged or unfinished: compare it with where it came from, or build it again."
 CUT_OFF = "The file is cut off: copy or download it again."
-
-HEADERS = {64: struct.Struct("<16sHHIQQQIHHHHHH"), 32: struct.Struct("<16sHHIIIIIHHHHHH")}
-ROWS = {64: struct.Struct("<IIQQQQQQ"), 32: struct.Struct("<8I")}
-LOAD, DYNAMIC, INTERPRETER, NOTE = 1, 2, 3, 4
-
-
-@dataclass
-class Row:
-    """A program header; `data` is put into the file unless an offset is given."""
-
-    physical: int = 16 * MIB
-    data: bytes = b"code" * 4
-    kind: int = LOAD
-    flags: int = 5
-    offset: int | None = None
-    virtual: int = 0xC100_0000
-    file_bytes: int | None = None
-    memory_bytes: int | None = None
-    align: int = 0x1000
-
-
-@dataclass
-class Elf:
-    """An ELF file field by field; the headers come first, then some bytes that nobody loads, then the contents."""
-
-    rows: list[Row] = field(default_factory=lambda: [Row()])
-    bits: int = 64
-    entry: int = 16 * MIB
-    type: int = 2
-    machine: int | None = None
-    ident: bytes | None = None
-    version: int = 1
-    table: int | None = None
-    row_size: int | None = None
-    row_count: int | None = None
-
-    def build(self) -> bytes:
-        header, row = HEADERS[self.bits], ROWS[self.bits]
-        at = header.size + row.size * len(self.rows) + 32
-        packed, contents = b"", b""
-        for entry in self.rows:
-            offset = at + len(contents) if entry.offset is None else entry.offset
-            file_bytes = len(entry.data) if entry.file_bytes is None else entry.file_bytes
-            memory_bytes = file_bytes if entry.memory_bytes is None else entry.memory_bytes
-            sizes = (offset, entry.virtual, entry.physical, file_bytes, memory_bytes)
-            packed += (
-                row.pack(entry.kind, entry.flags, *sizes, entry.align)
-                if self.bits == 64
-                else row.pack(entry.kind, *sizes, entry.flags, entry.align)
-            )
-            contents += entry.data if entry.offset is None else b""
-        machine = (62 if self.bits == 64 else 3) if self.machine is None else self.machine
-        return (
-            header.pack(
-                self.ident or b"\x7fELF" + bytes([self.bits // 32, 1, 1]),
-                *(self.type, machine, self.version, self.entry),
-                *(header.size if self.table is None else self.table, 0x9999, 0, header.size),
-                row.size if self.row_size is None else self.row_size,
-                len(self.rows) if self.row_count is None else self.row_count,
-                *(64, 7, 3),
-            )
-            + packed
-            + b"debug sections, not to load. :-)"
-            + contents
-        )
 
 
 def refusal(elf: Elf | bytes) -> KernelInvalid:
@@ -191,7 +125,7 @@ IDENTS = {
         ),
         (Elf(ident=IDENTS["version"]), "its ELF version is 0, and there is only 1", DAMAGED),
         (Elf(version=2), "its ELF version is 2, and there is only 1", DAMAGED),
-        (Elf(type=0xFE00), "its ELF type is 65024, and a kernel's is 2 (EXEC)", DAMAGED),
+        (Elf(type=0xFE00), "its ELF type is 65024, and a kernel's is 2 (EXEC) or 3 (DYN)", DAMAGED),
         (
             Elf(type=3),
             "it is position-independent (ELF type DYN), and Linux's vmlinux has a fixed address (type EXEC)",
@@ -269,7 +203,7 @@ IDENTS = {
         (Elf(entry=16 * MIB + 16), "its entry 0x1000010 lies outside of what is loaded from the file", NOT_LINKED),
         (Elf(entry=0), "its entry 0x0 lies outside of what is loaded from the file", NOT_LINKED),
         (
-            Elf(entry=0xC100_0004),
+            Elf(entry=0xC100_0004, bits=32),
             "its entry 0xc1000004 is a virtual address, and Linux's vmlinux has a physical one",
             "In the linker script: `phys_start = start - VIRTUAL_BASE; ENTRY(phys_start)`.",
         ),

@@ -3,11 +3,16 @@
 import click
 
 from bootslang.cli.command import Command, Example
+from bootslang.cli.protocol import protocol_options
 
 EXAMPLES = (
     Example(
         "A new image, with an initramfs and a command line:",
         'bootslang build -k vmlinuz -i initrd.gz -c "console=ttyS0" disk.img',
+    ),
+    Example(
+        "A kernel of your own, with a module, at a random address (docs/handoff.md):",
+        "bootslang build -k kernel.elf -i font.psf --randomise own.img",
     ),
     Example(
         "With a root file system (ext4) made from a directory:",
@@ -21,7 +26,14 @@ EXAMPLES = (
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.option("-k", "--kernel", required=True, metavar="KERNEL", type=click.Path(), help="An ELF vmlinux or a bzImage.")
+@click.option(
+    "-k",
+    "--kernel",
+    required=True,
+    metavar="KERNEL",
+    type=click.Path(),
+    help="Linux's bzImage or vmlinux, or a 64-bit ELF of your own.",
+)
 @click.option(
     "-i",
     "--initrd",
@@ -29,7 +41,7 @@ EXAMPLES = (
     multiple=True,
     metavar="INITRD",
     type=click.Path(),
-    help="An initramfs; several are merged in this order.",
+    help="An initramfs, several are merged in this order; for a kernel of your own, a module.",
 )
 @click.option("-c", "--command-line", default="", metavar="CMDLINE", help="The kernel's command line.")
 @click.option(
@@ -41,6 +53,7 @@ EXAMPLES = (
 @click.option(
     "--codec", default="auto", show_default=True, metavar="auto|none|bzip2", help="How kernel and initrds are packed."
 )
+@protocol_options
 @click.option("--verbose", is_flag=True, help="Let the loader tell each step on the machine.")
 @click.option("--framebuffer", metavar="WxHxD", help="Set a video mode, as 1024x768x32; text mode by default.")
 @click.option("--force", is_flag=True, help="Install even where the partition holds a file system.")
@@ -59,6 +72,9 @@ def command(
     size: str | None,
     root: str | None,
     codec: str,
+    protocol: str,
+    allow_wx: bool,
+    randomise: bool,
     verbose: bool,
     framebuffer: str | None,
     force: bool,
@@ -82,6 +98,9 @@ def command(
         size=size,
         root=root,
         codec=codec,
+        protocol=protocol,
+        allow_wx=allow_wx,
+        randomise=randomise,
         verbose=verbose,
         framebuffer=framebuffer,
         force=force,

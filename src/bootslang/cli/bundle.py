@@ -3,6 +3,7 @@
 import click
 
 from bootslang.cli.command import Command, Example
+from bootslang.cli.protocol import protocol_options
 
 EXAMPLES = (
     Example(
@@ -16,14 +17,31 @@ EXAMPLES = (
 @click.command(cls=Command, examples=EXAMPLES)
 @click.option("-k", "--kernel", required=True, metavar="KERNEL", type=click.Path(), help="An ELF file or a bzImage.")
 @click.option(
-    "-i", "--initrd", "initrds", multiple=True, metavar="INITRD", type=click.Path(), help="An initramfs; any number."
+    "-i",
+    "--initrd",
+    "initrds",
+    multiple=True,
+    metavar="INITRD",
+    type=click.Path(),
+    help="An initramfs, or a module; any number.",
 )
 @click.option("-c", "--command-line", default="", metavar="CMDLINE", help="The kernel's command line.")
 @click.option(
     "--codec", default="auto", show_default=True, metavar="auto|none|bzip2", help="How kernel and initrds are packed."
 )
+@protocol_options
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(), help="The bundle to write.")
-def command(*, kernel: str, initrds: tuple[str, ...], command_line: str, codec: str, output: str) -> None:
+def command(
+    *,
+    kernel: str,
+    initrds: tuple[str, ...],
+    command_line: str,
+    codec: str,
+    protocol: str,
+    allow_wx: bool,
+    randomise: bool,
+    output: str,
+) -> None:
     """Put kernel, initrds and command line into one file, each part with its sum.
 
     The loader (`bootslang loader`) boots it as its first module, whoever starts the loader. The same inputs give the
@@ -32,7 +50,15 @@ def command(*, kernel: str, initrds: tuple[str, ...], command_line: str, codec: 
     from bootslang import Bundle
     from bootslang.cli.progress import Bar
 
-    bundle = Bundle(kernel=kernel, initrds=initrds, command_line=command_line, codec=codec)
+    bundle = Bundle(
+        kernel=kernel,
+        initrds=initrds,
+        command_line=command_line,
+        codec=codec,
+        protocol=protocol,
+        allow_wx=allow_wx,
+        randomise=randomise,
+    )
     with Bar() as bar:
         report = bundle.build(output, bar.update)
     for line in report.lines():

@@ -8,7 +8,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from bootslang.image.inspect import BlobNode, BootNode, DiskNode, ManifestNode, PlaceNode, SlotNode
-from bootslang.kernel import Kernel
+from bootslang.kernel import Handoff, Kernel
 
 _PAGE_COLUMNS: Final = 200
 """Where output goes into a file or a pipe, no line is broken."""
@@ -34,23 +34,39 @@ def print_kernel(kernel: Kernel) -> None:
     if kernel.version:
         _add(tree, f"version {kernel.version}")
     _add(tree, f"entered in {kernel.bits}-bit mode at {kernel.entry:#x}")
-    _add(tree, f"memory {_range(kernel.memory.start, kernel.memory.stop)}")
+    if kernel.handoff is None:
+        _add(tree, f"memory {_range(kernel.memory.start, kernel.memory.stop)}")
+    else:
+        _handoff(tree, kernel, kernel.handoff)
     _add(tree, f"on the disk {kernel.blob_bytes:,} bytes")
     if kernel.segments:
         segments = _add(tree, "segments")
         for one in kernel.segments:
-            place = _range(one.physical, one.physical + one.memory_bytes)
+            start = one.physical if kernel.handoff is None else one.virtual
+            place = _range(start, start + one.memory_bytes)
             _add(segments, f"{place} {one.rights}, {one.file_bytes:,} bytes from offset {one.offset:#x}")
     _limits(_add(tree, "limits"), kernel)
     _print(tree)
 
 
 def _kind(kernel: Kernel) -> str:
-    names = {"elf64": "64-bit ELF kernel", "elf32": "32-bit ELF kernel", "bzimage": "bzImage"}
+    names = {
+        "elf64": "64-bit ELF kernel (Linux)",
+        "elf32": "32-bit ELF kernel (Linux)",
+        "bzimage": "bzImage",
+        "handoff": "64-bit ELF kernel (hand-off protocol)",
+    }
     if kernel.setup is None:
         return names[kernel.kind]
     major, minor = divmod(kernel.setup.protocol, 0x100)
     return f"{names[kernel.kind]}, boot protocol {major}.{minor:02}"
+
+
+def _handoff(tree: Tree, kernel: Kernel, handoff: Handoff) -> None:
+    moves = f"position-independent, {handoff.relocations} relocations" if handoff.position_independent else "not moved"
+    _add(tree, f"virtual memory {_range(kernel.memory.start, kernel.memory.stop)}, {moves}; any physical memory")
+    for risk in handoff.risks:
+        _add(tree, risk, bad=True)
 
 
 def _limits(branch: Tree, kernel: Kernel) -> None:
@@ -109,7 +125,10 @@ def _blob(branch: Tree, blob: BlobNode) -> None:
     codecs = sorted({chunk.codec for chunk in blob.chunks} - {"none"})
     packed = f", packed {blob.packed:,} ({', '.join(codecs)})" if codecs else ""
     chunks = "1 chunk" if len(blob.chunks) == 1 else f"{len(blob.chunks)} chunks"
-    node = _add(branch, f"{blob.kind}: {blob.size:,} bytes{packed}, {chunks}, sum {blob.checksum:016x}")
+    name = f" {blob.name}" if blob.name else ""
+    node = _add(branch, f"{blob.kind}{name}: {blob.size:,} bytes{packed}, {chunks}, sum {blob.checksum:016x}")
+    if blob.options:
+        _add(node, ", ".join(blob.options))
     if blob.text:
         _add(node, blob.text)
     if blob.problem:

@@ -49,9 +49,9 @@ class Image:
     """A disk to be built."""
 
     kernel: str | os.PathLike[str] | Kernel
-    """An ELF `vmlinux` or a `bzImage`."""
+    """Linux's `bzImage` or `vmlinux`, or a 64-bit ELF kernel of one's own."""
     initrds: Iterable[str | os.PathLike[str]] = ()
-    """Merged in this order on the machine."""
+    """Linux gets them merged in this order; another kernel as its modules."""
     command_line: str = ""
     size: int | str | None = None
     """Of the whole disk, in bytes or like "512M"; by default what it needs, with room for a second generation."""
@@ -59,6 +59,12 @@ class Image:
     """A tree for an ext4 partition of a new image."""
     codec: str = "auto"
     """One of `bootslang.image.codecs.CODEC_CHOICES`."""
+    protocol: str = "auto"
+    """How the kernel is started, one of `bootslang.kernel.PROTOCOLS`; by default what it is made for."""
+    allow_wx: bool = False
+    """Let a kernel of the hand-off protocol have memory that is writable and executable."""
+    randomise: bool = False
+    """Put a position-independent kernel of the hand-off protocol at a random virtual address."""
     verbose: bool = False
     """Whether the loader tells each step."""
     framebuffer: str | tuple[int, int, int] | None = None
@@ -100,7 +106,15 @@ class _Job:
             raise UsageError(f"Sectors of {image.sector_size} bytes are not supported.", hint="Choose 512 or 4096.")
         if image.disk_signature is not None and not 0 < image.disk_signature <= 0xFFFF_FFFF:
             raise UsageError(f"The disk signature {image.disk_signature:#x} is not in 1 to 0xffffffff.")
-        self.contents = Contents.read(image.kernel, image.initrds, image.command_line, image.codec)
+        self.contents = Contents.read(
+            image.kernel,
+            image.initrds,
+            image.command_line,
+            image.codec,
+            protocol=image.protocol,
+            allow_wx=image.allow_wx,
+            randomise=image.randomise,
+        )
 
     def run(self) -> BuildReport:
         kind = classify(self.path)
@@ -185,7 +199,7 @@ class _Job:
             generation=plan.sequence,
             kept=plan.kept,
             writes=tuple(installer.writes),
-            warnings=tuple(_warnings(plan, existing, payload, boot.size)),
+            warnings=(*self.contents.warnings, *_warnings(plan, existing, payload, boot.size)),
         )
 
     def _loader(self, payload: Payload, existing: update.Existing, partition: Partition) -> Loader:

@@ -80,6 +80,10 @@ class BlobNode:
     chunks: tuple[ChunkNode, ...]
     text: str = ""
     """The command line itself."""
+    name: str = ""
+    """Of an initrd, as its record has it."""
+    options: tuple[str, ...] = ()
+    """Of a kernel: how it is to be started, as `build` was told."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +259,17 @@ def _blob(boot: Region, blob: disk.BlobRecord) -> BlobNode:
             for chunk in chunks
         ),
         text=text,
+        name=_printable(blob.name),
+        options=tuple(option for bit, option in _OPTIONS.items() if blob.flags & bit),
     )
+
+
+_OPTIONS = {disk.BLOB_ALLOW_WX: "allow-wx", disk.BLOB_RANDOMISE: "randomise"}
+
+
+def _printable(name: bytes) -> str:
+    text = name.decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _memory(boot: Region, slots: tuple[SlotNode, ...], newest: ManifestNode | None) -> tuple[PlaceNode, ...]:
@@ -274,10 +288,12 @@ def _payload_places(boot: Region, slot: int) -> list[PlaceNode]:
 
     generation = read_generation(boot, slot)
     blobs = list(zip(generation.manifest.blobs, generation.tables, strict=True))
-    table = next(table for blob, table in blobs if blob.kind in disk.KERNEL_KINDS)
+    record, table = next((blob, table) for blob, table in blobs if blob.kind in disk.KERNEL_KINDS)
+    if record.kind == disk.KERNEL_HANDOFF:
+        return []  # kernel and modules go where there is room
     initrd = sum(-(-blob.size // 4) * 4 for blob, _ in blobs if blob.kind == disk.INITRD)
     try:
-        kernel = Kernel.read(b"".join(read_chunks(boot, table)))
+        kernel = Kernel.read(b"".join(read_chunks(boot, table)), protocol="linux")
     except BootslangError:
         return []  # `verify` says what is wrong with it
     places = [PlaceNode("kernel", kernel.memory.start, kernel.memory.stop, fixed=False)]

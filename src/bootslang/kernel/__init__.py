@@ -7,11 +7,11 @@
 
 `Kernel.read` raises `KernelInvalid` for whatever is no kernel that can be booted, and says what it is instead.
 
-Reading order: `model` (the Kernel and its limits), `file` (random access to untrusted bytes), `elf` and `bzimage` (the
-two readers), `identify` (what a wrong file is), `payload` (the ELF file inside a bzImage), `debian` (kernels to test
-with).
+Reading order: `model` (the Kernel and its limits), `file` (random access to untrusted bytes), `bzimage`; for ELF files
+`elf_file` (the format), `elf` (which kind of kernel), `vmlinux` (Linux) and `handoff` with `relocations` (one's own);
+`identify` (what a wrong file is), `payload` (the ELF file inside a bzImage), `debian` (kernels to test with).
 """
 
-from bootslang.kernel.model import Kernel, KernelKind, Limits, Segment, SetupHeader
+from bootslang.kernel.model import PROTOCOLS, Handoff, Kernel, KernelKind, Limits, Segment, SetupHeader
 
-__all__ = ["Kernel", "KernelKind", "Limits", "Segment", "SetupHeader"]
+__all__ = ["PROTOCOLS", "Handoff", "Kernel", "KernelKind", "Limits", "Segment", "SetupHeader"]

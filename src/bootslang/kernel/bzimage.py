@@ -35,6 +35,11 @@ def recognises(file: FileBytes) -> bool:
     return head[0x1FE:0x200] == b"\x55\xaa" and head[0x202:0x206] == _MAGIC
 
 
+def bits(file: FileBytes) -> int:
+    """In which mode the kernel is entered, 32 or 64, by its first bytes alone."""
+    return 64 if _setup_header(file, file.peek(0, HEADER_END_MAX)).entry64 else 32
+
+
 def read(file: FileBytes) -> dict[str, Any]:
     """Return what `Kernel` is made of, or raise `KernelInvalid`."""
     head = file.peek(0, HEADER_END_MAX)

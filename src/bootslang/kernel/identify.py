@@ -15,7 +15,8 @@ from bootslang.errors import KernelInvalid
 from bootslang.kernel.file import FileBytes
 
 WHAT_A_KERNEL_IS = (
-    "A kernel is an ELF `vmlinux` for x86 or a `bzImage`: most distributions have one at /boot/vmlinuz-*."
+    "A kernel is Linux's `bzImage` or `vmlinux` for x86, as most distributions have one at /boot/vmlinuz-*, or a 64-bit"
+    " ELF file of your own."
 )
 _INITRAMFS = "Give it as the initrd (`-i`), and the kernel beside it (`-k`)."
 _OTHER_CPU = "This loader boots x86 machines: take the kernel that was built for amd64 or i386."

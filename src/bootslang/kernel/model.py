@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Literal, Self, get_args
 
-from bootslang.errors import KernelInvalid
+from bootslang.errors import KernelInvalid, UsageError
 from bootslang.kernel.file import FileBytes
 
 PIECE_BYTES = 0x10_0000
@@ -37,6 +37,13 @@ class KernelKind(StrEnum):
     ELF64 = "elf64"
     ELF32 = "elf32"
     BZIMAGE = "bzimage"
+    HANDOFF = "handoff"
+    """A 64-bit ELF kernel of one's own."""
+
+
+Protocol = Literal["auto", "linux", "handoff"]
+"""How a kernel is started: by Linux's boot protocol, by our hand-off protocol, or by what the file is made for."""
+PROTOCOLS: Final[tuple[Protocol, ...]] = get_args(Protocol)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +108,18 @@ class SetupHeader:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Handoff:
+    """What only a kernel of the hand-off protocol has."""
+
+    position_independent: bool
+    """ELF type DYN."""
+    relocations: int
+    """How many addresses in it are adjusted when it is moved."""
+    risks: tuple[str, ...]
+    """What in it stands against W^X, although that was allowed: each the end of a sentence on the kernel."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What the kernel takes, and who says so; the checks raise `KernelInvalid` for what cannot work."""
 
@@ -160,30 +179,49 @@ class Kernel:
     bits: int
     """The mode in which it is entered: 64 if it can be, else 32."""
     entry: int
-    """ELF: the physical address. bzImage: that of the entry point for `bits` if it lies at its preferred address."""
+    """ELF: the physical address, of a hand-off kernel the virtual one. bzImage: the physical address of the entry point
+    for `bits` if it lies at its preferred address."""
     segments: tuple[Segment, ...]
     """In the order of the file; empty for a bzImage."""
     memory: range
-    """The physical memory that it takes where it prefers to be: first address, and the one after the last."""
+    """The physical memory that it takes where it prefers to be: first address, and the one after the last. Of a
+    hand-off kernel, which lies in any memory, the virtual addresses."""
     limits: Limits
-    setup: SetupHeader | None
-    """The header of a bzImage."""
     contents: tuple[bytes | Extent, ...]
     """The blob: bytes as they stand, and runs of the file. No piece spans two of these."""
+    setup: SetupHeader | None = None
+    """The header of a bzImage."""
+    handoff: Handoff | None = None
+    """Of a hand-off kernel."""
 
     @classmethod
-    def read(cls, source: str | Path | bytes | bytearray | memoryview, *, name: str = "the kernel") -> Self:
-        """Read and check a kernel file: an ELF `vmlinux` for x86, or a `bzImage`.
+    def read(
+        cls,
+        source: str | Path | bytes | bytearray | memoryview,
+        *,
+        name: str = "the kernel",
+        protocol: str = "auto",
+        allow_wx: bool = False,
+    ) -> Self:
+        """Read and check a kernel file: Linux's `bzImage` or `vmlinux`, or a 64-bit ELF kernel of one's own.
 
         Raises `KernelInvalid` for everything else. Of a file only headers are read here; `pieces` reads the rest.
-        `name` is for bytes that are in memory.
+        `name` is for bytes that are in memory. `protocol` is one of `PROTOCOLS`; `allow_wx` lets a kernel of the
+        hand-off protocol have memory that is writable and executable.
         """
         from bootslang.kernel import bzimage, elf, identify
 
+        chosen = _protocol(protocol)
         file = FileBytes.of(source, name=name)
-        for reader in (elf, bzimage):
-            if reader.recognises(file):
-                return cls(**reader.read(file))
+        if elf.recognises(file):
+            return cls(**elf.read(file, chosen, allow_wx=allow_wx))
+        if bzimage.recognises(file):
+            if chosen == "handoff":
+                raise file.fault(
+                    "it is a bzImage, and the hand-off protocol starts 64-bit ELF files",
+                    "Leave the protocol away: Linux is started by its own.",
+                )
+            return cls(**bzimage.read(file))
         raise identify.not_a_kernel(file)
 
     @property
@@ -237,9 +275,18 @@ class Kernel:
                 "initrd_bytes": self.limits.initrd_bytes,
             },
         }
+        if self.handoff is not None:
+            description["handoff"] = asdict(self.handoff)
         if self.setup is None:
             description["segments"] = [{**asdict(segment), "rights": segment.rights} for segment in self.segments]
         else:
             major, minor = divmod(self.setup.protocol, 0x100)
             description["setup"] = {**asdict(self.setup), "protocol": f"{major}.{minor:02}"}
         return description
+
+
+def _protocol(name: str) -> Protocol:
+    for protocol in PROTOCOLS:
+        if name == protocol:
+            return protocol
+    raise UsageError(f"There is no protocol {name!r}.", hint=f"Choose one of: {', '.join(PROTOCOLS)}.")
