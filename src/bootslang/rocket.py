@@ -124,10 +124,19 @@ def linked(
 ) -> Image:
     """One stage at its place: `memory` bytes are there for it, `file` of them for its bytes on the disk.
 
-    What is relocatable can move itself: into a kernel's address space, as the hand-off does with the lift.
+    What is relocatable can move itself: into a kernel's address space, as the hand-off does with the lift. It tells
+    exceptions of its own, and therefore has a table of its source lines.
     """
     found = objects()
     parts = tuple(ObjectFile(part, found[part]) for part in (name, *extra))
     return link(
-        LinkRequest(name=name, objects=parts, base=base, file_limit=file, memory_limit=memory, relocatable=relocatable)
+        LinkRequest(
+            name=name,
+            objects=parts,
+            base=base,
+            file_limit=file,
+            memory_limit=memory,
+            relocatable=relocatable,
+            lines=relocatable,
+        )
     )

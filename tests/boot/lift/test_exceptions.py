@@ -14,10 +14,21 @@ STUBS = 0xFFFF_FFFF_7FE1_2345
 
 
 class Processor(FakeMachine):
-    """Its control registers, and an image at IMAGE."""
+    """Its control registers, and an image at IMAGE with a table of lines."""
+
+    def __init__(self, table: bytes = b"") -> None:
+        self.table: span[u8] = span(bytearray(table))
 
     def assembly(self, code: str, registers: dict[str, int]) -> dict[str, int]:
-        for name, value in (("__image_start", IMAGE), ("__bss_end", IMAGE_END), ("cr2", CR2), ("cr3", CR3)):
+        values = {
+            "__image_start": IMAGE,
+            "__bss_end": IMAGE_END,
+            "__lines_start": self.table.address,
+            "__lines_end": self.table.address + len(self.table),
+            "cr2": CR2,
+            "cr3": CR3,
+        }
+        for name, value in values.items():
             if name in code:
                 return {"rax": value}
         return super().assembly(code, registers)
@@ -43,6 +54,15 @@ def test_gates_are_as_the_manual_has_them(*, with_stacks: bool) -> None:
         low, selector, stack, kind, middle, high, reserved = struct.unpack("<HHBBHII", bytes(table[vector]))
         assert high << 32 | middle << 16 | low == STUBS + 5 * vector
         assert (selector, stack, kind, reserved) == (8, stacks.get(vector, 0), 0x8E, 0)
+
+
+def test_a_place_in_the_source(capsys: pytest.CaptureFixture[str]) -> None:
+    """By a table that says: from 0x40 on line 7 of the file a.py, whose function f begins in line 5."""
+    table = struct.pack("<I", 5) + b"\xff\x40\x00\x07\x00" + b"\x04a.py\x01\x00\x05\x01f"
+    frame = Frame(rip=IMAGE + 0x42, cs=8, rflags=0x46, rsp=0x5_F000, ss=0x18)
+    with Processor(table):
+        exceptions.tell(6, 0, frame)
+    assert capsys.readouterr().out.splitlines()[1] == "RIP 0x200042: f [a.py:7]"
 
 
 def test_a_page_fault(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,7 +54,23 @@ def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], i
         with debugcon.changed:
             assert debugcon.changed.wait_for(lambda: END in debugcon.text, LIMIT_SECONDS)
         assert report_of(debugcon.text) == report
+    said = re.fullmatch(r"RIP (\S+): (\S+) \[(\S+):(\d+)\]", report[1])
+    assert said
+    function, file, line = place_of(int(said[1], 16))
+    assert (said[2], said[3]) == (function, file)
+    assert line in (0, int(said[4]))
     return report, address
+
+
+def place_of(address: int) -> tuple[str, str, int]:
+    """The innermost function, file and line by another reader of DWARF; line 0 where the compiler names none."""
+    with NamedTemporaryFile() as file:
+        file.write(rocket.stages(codecs=()).lift64.elf)
+        file.flush()
+        command = ["addr2line", "-f", "-i", "-e", file.name, hex(address)]
+        function, place = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[:2]
+    path, _, line = place.partition(":")
+    return function.rpartition(".")[2], path.partition("bootslang/")[2], int(line) if line.isdigit() else 0
 
 
 def report_of(console: str) -> Sequence[str]:

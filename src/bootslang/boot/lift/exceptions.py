@@ -11,9 +11,10 @@ Intel 64 Architectures Software Developer's Manual, volume 3A: 6.14 (64-bit mode
 from typing import Final, NoReturn
 
 from bootslang.boot.layout import CODE64
-from bootslang.boot.lib import console
-from bootslang.boot.lib.image import bss_end, image_start
+from bootslang.boot.lib import console, image
+from bootslang.boot.lift import lines
 from bootslang.boot.lift.handover import TablePointer
+from bootslang.boot.lift.lines import Place
 from bootslang.slang import (
     Struct,
     address,
@@ -29,6 +30,7 @@ from bootslang.slang import (
     runtime,
     sizeof,
     span,
+    target,
     text,
     u8,
     u16,
@@ -188,6 +190,8 @@ def report(saved_at: usize, first_stub: usize) -> NoReturn:
         halt()
     reporting = True
     runtime.state.recording = False
+    if not target.host:
+        runtime.state.frame = 0  # nothing is caught any more
     saved = Saved.at(saved_at)
     vector = u32((usize(saved.stub) - first_stub) // STUB_BYTES - 1)
     frame_at = saved_at + sizeof(Saved)
@@ -249,9 +253,13 @@ def access_of(error_code: u64) -> span[u8]:
 @fn
 def tell_place(rip: usize) -> None:
     """Say whose code is at `rip`: in the loader, which line of it."""
-    start = image_start()
-    if start <= rip < bss_end():
-        print(f"the loader, {rip - start:#x} bytes from its start")
+    start = image.image_start()
+    place = Place.zeroed()
+    if start <= rip < image.bss_end():
+        if lines.find(image.lines(), rip - start, place):
+            print(f"{place.function} [{place.file}:{place.line}]")
+        else:
+            print(f"the loader, {rip - start:#x} bytes from its start")
     elif kernel_may_run:
         print("the kernel")
     else:
