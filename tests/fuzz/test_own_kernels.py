@@ -29,11 +29,13 @@ LAST_PAGE = (1 << 64) - 0x1000
 def credible(found: HandoffKernel, size: int) -> bool:
     """What everybody behind the reader relies on."""
     end = 0
-    for part in (found.segments[index] for index in range(found.count)):
-        if part.virtual < end or part.file_size > part.memory_size or part.offset + part.file_size > size:
+    for part in (found.segments.table[index] for index in range(found.segments.count)):
+        if part.virtual < end or part.file_size > part.memory_size:
+            return False
+        if part.file_size and part.offset + part.file_size > size:
             return False
         end = part.virtual + part.memory_size
-    inside = found.low <= found.segments[0].virtual < found.low + 0x1000 and found.end == end <= LAST_PAGE
+    inside = found.low <= found.segments.table[0].virtual < found.low + 0x1000 and found.end == end <= LAST_PAGE
     return inside and 0 < found.end - found.low <= 1 << 30 and found.low <= found.entry < end
 
 

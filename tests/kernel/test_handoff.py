@@ -8,6 +8,7 @@ import pytest
 
 from bootslang.boot import handoff as protocol
 from bootslang.boot.lift.handoff import kernel as lift
+from bootslang.boot.lift.segment import MAX_SEGMENTS
 from bootslang.errors import KernelInvalid, UsageError
 from bootslang.kernel import Kernel, KernelKind, elf_file, handoff
 from support.elf_writer import (
@@ -61,7 +62,7 @@ def test_the_limits_are_those_of_the_machine() -> None:
     ours = (handoff.LOW_HALF_END, handoff.HIGH_HALF, handoff.LAST_PAGE, handoff.KERNEL_BYTES_MAX, handoff.ALIGNMENT_MAX)
     theirs = (lift.LOW_HALF_END, lift.HIGH_HALF, lift.LAST_PAGE, lift.MAX_BYTES, lift.MAX_ALIGNMENT)
     assert ours == theirs
-    assert elf_file.PROGRAM_HEADERS_MAX == lift.MAX_PROGRAM_HEADERS
+    assert elf_file.PROGRAM_HEADERS_MAX == MAX_SEGMENTS
 
 
 def test_the_numbers_are_the_protocols() -> None:

@@ -105,11 +105,10 @@ class Loaded:
         self.kernel = HandoffKernel.zeroed()
         reader.read(span(file), len(file), self.kernel)
         self.guarded = Guarded(self.kernel.end - self.kernel.low)
-        self.kernel.place = self.guarded.span.address
-        for index in range(self.kernel.count):
-            segment = self.kernel.segments[index]
+        self.kernel.move_to(self.guarded.span.address)
+        for index in range(self.kernel.segments.count):
+            segment = self.kernel.segments.table[index]
             start = segment.virtual - self.kernel.low
-            segment.place = self.kernel.place + start
             contents = file[segment.offset : segment.offset + segment.file_size].ljust(segment.memory_size, b"\0")
             place = GUARD_BYTES + start
             self.guarded.memory[place : place + segment.memory_size] = contents

@@ -10,9 +10,10 @@ from bootslang.boot.context import FLAG_VERBOSE, BootContext
 from bootslang.boot.disk import KERNEL_HANDOFF
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lift import exceptions, kernel, linux, payload
+from bootslang.boot.lift.handoff import boot as handoff
 from bootslang.boot.lift.memory_map import MemoryMap, normalise
 from bootslang.boot.lift.stopwatch import STAMP_LIFT, stamp
-from bootslang.slang import BootError, compile_for, fn, target, usize
+from bootslang.slang import compile_for, fn, target, usize
 
 compile_for("protected32", "long64")
 
@@ -31,13 +32,13 @@ def main(context_address: usize) -> NoReturn:
     payload.find(memory, context)
     progress.start(payload.total_bytes())
     if payload.kernel().kind == KERNEL_HANDOFF:
-        start_by_handoff()
+        start_by_handoff(context)
     linux.boot(memory, context)
 
 
 @fn
-def start_by_handoff() -> NoReturn:
+def start_by_handoff(context: BootContext) -> NoReturn:
     """Start a kernel of the user's own."""
     if target.bits == 64:
-        raise BootError("this loader does not start kernels by the hand-off protocol yet")
+        handoff.boot(memory, context)
     kernel.refuse_64_bits()

@@ -68,14 +68,14 @@ def apply(kernel: HandoffKernel) -> None:
             f"the kernel's relocations take {found.size} bytes, {found.entry_size} each: "
             f"{sizeof(Relocation)} each are due"
         )
-    segment = kernel.segments[0]
+    segment = kernel.segments.table[0]
     for index, one in enumerate(kernel.bytes_at(found.start, found.size).cast(Relocation)):
         if one.type == NONE:
             continue
         if one.type != RELATIVE:
             refuse(index, one)
         if not contains(segment, one.offset, sizeof(u64)):
-            segment = kernel.segments[kernel.segment_at(one.offset, sizeof(u64))]
+            segment = kernel.segment_at(one.offset, sizeof(u64))
         word = ptr[u64](usize(segment.place + (one.offset - segment.virtual)))
         word[0] = one.addend + kernel.shift
 

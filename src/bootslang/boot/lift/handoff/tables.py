@@ -122,7 +122,7 @@ def map_kernel(tables: PageTables, kernel: HandoffKernel) -> None:
     sealed = kernel.relro.start // PAGE * PAGE
     sealed_end = (kernel.relro.start + kernel.relro.size) // PAGE * PAGE
     mapped = kernel.low
-    for segment in kernel.segments[: kernel.count]:
+    for segment in kernel.segments.all():
         start = max(mapped, segment.virtual // PAGE * PAGE)
         mapped = (segment.virtual + segment.memory_size + PAGE - 1) // PAGE * PAGE
         rights = rights_of(segment.flags)
