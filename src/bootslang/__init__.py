@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
     from bootslang.inspection import identify
     from bootslang.kernel import Kernel
+    from bootslang.loader import Loader, LoaderReport
 
     __version__: str
 
@@ -27,6 +28,8 @@ __all__ = [
     "Image",
     "Initramfs",
     "Kernel",
+    "Loader",
+    "LoaderReport",
     "Machine",
     "Outcome",
     "__version__",
@@ -47,6 +50,8 @@ _HOMES = {
     "Image": "bootslang.image",
     "Initramfs": "bootslang.initramfs",
     "Kernel": "bootslang.kernel",
+    "Loader": "bootslang.loader",
+    "LoaderReport": "bootslang.loader",
     "Machine": "bootslang.emulator",
     "Outcome": "bootslang.emulator",
     "busybox_initramfs": "bootslang.initramfs",

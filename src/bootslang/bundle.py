@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bootslang.image import format as disk
 from bootslang.image.contents import Contents, Progress, advancing
+from bootslang.image.medium import Medium
 from bootslang.image.payload import Advance, Payload, Room, place
 from bootslang.image.report import BlobSize, blob_sizes
 from bootslang.image.target import new_file
@@ -60,7 +61,17 @@ class Bundle:
 
         """
         tell = progress or (lambda _what, _done, _total: None)
-        contents = Contents.read(
+        contents = self.contents()
+        with Payload() as payload:
+            contents.pack(payload, tell)
+            size = size_of(payload)
+            with new_file(Path(path), size) as medium:
+                write(payload, medium, 0, advancing(tell, "write", contents.size))
+            return BundleReport(Path(path), size, contents.codec.name, blob_sizes(payload), contents.warnings)
+
+    def contents(self) -> Contents:
+        """What goes in: the files, looked at, and whether the kernel can take them."""
+        return Contents.read(
             self.kernel,
             self.initrds,
             self.command_line,
@@ -69,20 +80,18 @@ class Bundle:
             allow_wx=self.allow_wx,
             randomise=self.randomise,
         )
-        with Payload() as payload:
-            contents.pack(payload, tell)
-            size = size_of(payload)
-            with new_file(Path(path), size) as medium:
-                at = 0
-                for piece in pieces(payload, advancing(tell, "write", contents.size)):
-                    medium.write(at, piece)
-                    at += len(piece)
-            return BundleReport(Path(path), size, contents.codec.name, blob_sizes(payload), contents.warnings)
 
 
 def size_of(payload: Payload) -> int:
     """The bytes of the bundle with this payload."""
     return disk.BUNDLE_DATA_OFFSET + payload.room
+
+
+def write(payload: Payload, medium: Medium, start: int, advance: Advance) -> None:
+    """Write the bundle with this payload from `start` on."""
+    for piece in pieces(payload, advance):
+        medium.write(start, piece)
+        start += len(piece)
 
 
 def pieces(payload: Payload, advance: Advance) -> Iterator[bytes]:

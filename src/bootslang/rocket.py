@@ -1,18 +1,20 @@
-"""The rocket: which units stages 1 to 4 are made of, their objects, and the linking of one disk's stages.
+"""The rocket: which units stages 1 to 4 and the loader are made of, their objects, and the linking of a disk's stages.
 
 An installed Bootslang carries the objects; a checkout compiles them when they are first needed, through a cache.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from bootslang.boot import layout
-from bootslang.slang.link import Image, LinkRequest, ObjectFile, link
+from bootslang.boot.multiboot.header import MULTIBOOT1_SYMBOL, multiboot1_header
+from bootslang.boot.pvh.notes import pvh_notes
+from bootslang.slang.link import HEAD_BYTES, Image, LinkError, LinkRequest, ObjectFile, link, loader_elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
 BOOT: Final = "bootslang.boot"
 LIBRARY: Final = (f"{BOOT}.lib.memory", f"{BOOT}.lib.division")
 """What LLVM calls of its own accord: copies, fills, 64-bit division."""
+PVH_ENTRY: Final = "pvh_start"
+"""Where PVH enters the loader; everybody else enters it where its image says."""
+SEALED_SIZE: Final = f"{BOOT}.doors.main.sealed"
+"""The variable of the loader that says how large the sealed bundle behind it is: 8 bytes."""
+LOADER_BYTES: Final = 160 << 10
+"""The most that the loader's file may have, with every codec and without what is sealed in."""
+LOADER_MEMORY: Final = layout.LOADER_MEMORY
 SHIPPED: Final = "objects"
 """The folder of the installed package that holds the objects."""
 
@@ -36,6 +45,8 @@ class UnitSpec:
     run_time: RunTime = "own"
     library: bool = True
     """Whether the object carries the functions that LLVM calls; else another one that it is linked with does."""
+    also: tuple[str, ...] = ()
+    """Modules whose data belongs to it although no code of the root's asks for it."""
     small: bool = False
     """Whether even the code that moves megabytes elsewhere is made small: it moves little here."""
 
@@ -47,6 +58,7 @@ UNITS: Final = (
     UnitSpec("stage3", "protected32", f"{BOOT}.bios.survey", small=True),
     UnitSpec("lift32", "protected32", f"{BOOT}.lift.entry32", "shared", small=True),
     UnitSpec("lift64", "long64", f"{BOOT}.lift.entry64", "shared"),
+    UnitSpec("loader", "long64", f"{BOOT}.doors.entry", "shared", also=(f"{BOOT}.multiboot.header",)),
     *(
         UnitSpec(f"codec_{codec}_32", "protected32", f"{BOOT}.codecs.{codec}", "foreign", library=False)
         for codec in CODECS
@@ -80,7 +92,13 @@ def compile_units() -> dict[str, bytes]:
     from bootslang.slang.units import Unit, compile_all
 
     specs = [
-        Unit(spec.name, spec.target, (spec.root, *(LIBRARY if spec.library else ())), spec.run_time, spec.small)
+        Unit(
+            spec.name,
+            spec.target,
+            (spec.root, *spec.also, *(LIBRARY if spec.library else ())),
+            spec.run_time,
+            spec.small,
+        )
         for spec in UNITS
     ]
     return dict(zip((spec.name for spec in UNITS), compile_all(specs, Path(__file__).parent), strict=True))
@@ -138,5 +156,53 @@ def linked(
             memory_limit=memory,
             relocatable=relocatable,
             lines=relocatable,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class LinkedLoader:
+    """The loader that other loaders start."""
+
+    file: bytes
+    """The ELF file; a sealed payload has to follow."""
+    memory_bytes: int
+
+
+def loader(*, bits: Literal[32, 64], codecs: Iterable[str] | None = None, sealed_bytes: int = 0) -> LinkedLoader:
+    """Link the loader with some codecs (None: all) for a sealed bundle of so many bytes (0: none).
+
+    Raises:
+        LinkError: It is too large; the message says by how much.
+
+    """
+    image = loader_image(codecs=CODECS if codecs is None else codecs)
+    data = bytearray(image.data)
+    place = image.symbols[SEALED_SIZE] - image.base
+    data[place : place + 8] = sealed_bytes.to_bytes(8, "little")
+    if bits == 32:
+        place = image.symbols[MULTIBOOT1_SYMBOL] - image.base
+        data[place : place + len(multiboot1_header())] = multiboot1_header()
+    notes = pvh_notes(image.symbols[PVH_ENTRY], bits=bits)
+    file = loader_elf(replace(image, data=bytes(data)), bits=bits, notes=notes, sealed_bytes=sealed_bytes)
+    if len(file) > LOADER_BYTES:
+        raise LinkError(f"the loader's file has {len(file)} bytes; {LOADER_BYTES} are the most")
+    return LinkedLoader(file, image.memory_bytes)
+
+
+def loader_image(*, codecs: Iterable[str] = CODECS) -> Image:
+    """The loader's code and data, with room at its beginning for the headers of its ELF file."""
+    names = ["loader", *(f"codec_{codec}_64" for codec in sorted(set(codecs) - {"none"}))]
+    found = objects()
+    return link(
+        LinkRequest(
+            name="loader",
+            objects=tuple(ObjectFile(name, found[name]) for name in names),
+            base=layout.LOADER,
+            relocatable=True,
+            lines=True,
+            head=HEAD_BYTES,
+            keep=(PVH_ENTRY,),
+            memory_limit=LOADER_MEMORY,
         )
     )

@@ -15,6 +15,7 @@ from bootslang.cli.failure import Failure, explain
 COMMANDS: Final = {
     "build": "Make a disk that boots a kernel.",
     "bundle": "Put kernel, initrds and command line into one file.",
+    "loader": "Write the boot loader as one ELF file.",
     "run": "Start a disk or kernel in QEMU, with its console on the terminal.",
     "inspect": "Show what is on a disk or in a kernel file.",
     "verify": "Read a disk or a bundle back and check everything on it.",

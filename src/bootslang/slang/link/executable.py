@@ -32,29 +32,29 @@ HEAD_BYTES: Final = 512
 NOTE_ALIGNMENT: Final = 4
 
 
-def loader_elf(image: Image, *, bits: Literal[32, 64], notes: bytes = b"", sealed: bytes | None = None) -> bytes:
-    """The ELF file of a relocatable image.
+def loader_elf(image: Image, *, bits: Literal[32, 64], notes: bytes = b"", sealed_bytes: int = 0) -> bytes:
+    """The ELF file of a relocatable image; if it has a sealed payload, up to where that has to follow.
 
     Args:
         image: Linked with `relocatable=True` and `head=HEAD_BYTES`.
         bits: 32 for an ELF32 of machine i386, 64 for an ELF64 of x86-64. The code is the same.
         notes: What the PT_NOTE segment holds.
-        sealed: Bytes to be loaded read-only where the image's memory ends (`__bss_end`), page by page.
+        sealed_bytes: How much is to be loaded read-only where the image's memory ends (`__bss_end`).
 
     Raises:
         LinkError: The headers do not fit the head.
 
     """
     form, machine = (ELF32, EM_386) if bits == 32 else (ELF64, EM_X86_64)
-    count = len(image.segments) + bool(notes) + (sealed is not None)
+    count = len(image.segments) + bool(notes) + bool(sealed_bytes)
     notes_at = form.header.size + form.program.size * count
     if notes_at + len(notes) > HEAD_BYTES:
         raise LinkError(f"{image.name}: ELF headers and notes are {notes_at + len(notes)} bytes; {HEAD_BYTES} fit")
     file = bytearray()
     placed = append_segments(file, image.segments, image.base, image.data)
-    if sealed is not None:
+    if sealed_bytes:
         start = image.base + image.memory_bytes
-        placed += append_segments(file, [load(PF_R, start, start + len(sealed))], start, sealed)
+        placed += append_segments(file, [load(PF_R, start, start + sealed_bytes)], start, b"")
     if notes:
         start = image.base + notes_at
         end = start + len(notes)
