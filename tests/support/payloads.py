@@ -21,6 +21,8 @@ class Load:
     memory: int | None = None
     flags: int = READ_EXECUTE
     align: int = 0x20_0000
+    virtual: int | None = None
+    """Without one, the same as the physical address."""
 
 
 @dataclass
@@ -50,10 +52,11 @@ class Elf:
         for load in self.loads:
             memory = len(load.data) if load.memory is None else load.memory
             place = load.address
+            virtual = place if load.virtual is None else load.virtual
             values = (
-                ("<IIQQQQQQ", 1, load.flags, offset, place, place, len(load.data), memory, load.align)
+                ("<IIQQQQQQ", 1, load.flags, offset, virtual, place, len(load.data), memory, load.align)
                 if self.bits == 64
-                else ("<IIIIIIII", 1, offset, place, place, len(load.data), memory, load.flags, load.align)
+                else ("<IIIIIIII", 1, offset, virtual, place, len(load.data), memory, load.flags, load.align)
             )
             header += struct.pack(*values).ljust(entry_size, b"\0")
             offset += len(load.data)

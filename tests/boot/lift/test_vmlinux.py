@@ -120,6 +120,22 @@ def test_what_cannot_be_a_kernel_is_refused_by_name(kernel: Elf, message: str) -
     assert str(refused.value).startswith(message)
 
 
+WHOLE_FILES_MAY = ("overlaps the kernel file's headers", "share bytes of the kernel file")
+
+
+@pytest.mark.parametrize(("kernel", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_a_file_in_memory_is_refused_for_the_same(kernel: Elf, message: str) -> None:
+    """But that its segments may have any bytes of it."""
+    file = kernel.head + kernel.body
+    if message.endswith(WHOLE_FILES_MAY):
+        vmlinux.read_headers(span(file), len(file), Vmlinux.zeroed())
+        return
+    with pytest.raises(BootError) as refused:
+        vmlinux.read_headers(span(file), len(file), Vmlinux.zeroed())
+    expected, _, _ = message.partition(" beyond its first")
+    assert str(refused.value).startswith(expected)
+
+
 def test_a_table_of_program_headers_that_wraps_around_is_refused() -> None:
     with pytest.raises(BootError):
         read(Elf([TEXT], patches=field(32, "<Q", (1 << 64) - 56)))

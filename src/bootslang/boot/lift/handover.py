@@ -27,8 +27,13 @@ class TablePointer(Struct):
 
 @fn
 def enter(entry: u64, zero_page: u64, long_mode: bool) -> NoReturn:
-    """Start the kernel at `entry`, in long mode or in 32-bit protected mode, where the 32-bit stage 4 is anyway."""
-    if target.bits == 64:
+    """Start the kernel at `entry`, in long mode or in 32-bit protected mode, where the 32-bit stage 4 is anyway.
+
+    On the host the FakeMachine in force does it.
+    """
+    if target.host:
+        asm("enter", rdi=entry, rsi=zero_page, rdx=u64(long_mode))
+    elif target.bits == 64:
         if long_mode:
             pointer = TablePointer(limit=u16(len(LINUX_GDT) * 8 - 1), base=address(LINUX_GDT))
             stay_in_long_mode(entry, zero_page, address(pointer))

@@ -9,6 +9,7 @@ from typing import Final
 from bootslang.boot.context import PROTOCOL_HANDOFF, PROTOCOL_LINUX
 from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_HANDOFF
 from bootslang.boot.handoff import NOTE_NAME, NOTE_TYPE
+from bootslang.boot.lib.texts import equals
 from bootslang.boot.lift import bzimage, elf
 from bootslang.boot.lift.elf import ElfFile, ProgramHeader64
 from bootslang.slang import Struct, array, compile_for, fn, sizeof, span, u8, u32, usize
@@ -68,24 +69,13 @@ def has_note(notes: span[u8]) -> bool:
         name = notes[sizeof(NoteHeader) :]
         if note.name_size > len(name):
             return False
-        if note.type == NOTE_TYPE and is_ours(name[: note.name_size]):
+        if note.type == NOTE_TYPE and equals(name[: note.name_size], OURS):
             return True
         step = padded(note.name_size) + padded(note.description_size)
         if step > len(name):
             return False
         notes = name[step:]
     return False
-
-
-@fn
-def is_ours(name: span[u8]) -> bool:
-    """Tell whether a note's name is the protocol's."""
-    if len(name) != len(OURS):
-        return False
-    for index, byte in enumerate(OURS):
-        if name[index] != byte:
-            return False
-    return True
 
 
 @fn

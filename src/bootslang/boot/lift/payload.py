@@ -212,6 +212,8 @@ def open_first_module(memory: MemoryMap, context: BootContext) -> None:
     if not context.module_count:
         raise BootError("there is nothing to boot: give the loader a kernel, or a bundle, as its first module")
     first = context.modules[0]
+    if not first.size:
+        raise BootError("the first module is empty: it has to be a kernel, or a bundle")
     paging.cover(first.base, first.size, memory, context)
     file = span[u8](usize(first.base), usize(first.size))
     if len(file) >= sizeof(Manifest) and Manifest.of(file).magic == MANIFEST_MAGIC:
