@@ -9,7 +9,6 @@ from bootslang.boot.codecs import bzip2  # noqa: F401 - linked, where it is impo
 from bootslang.boot.context import (
     DOOR_MULTIBOOT2,
     MODULE,
-    PROTOCOL_LINUX,
     SOURCE_MEMORY,
     SPENT_MEMORY,
     BootContext,
@@ -54,8 +53,7 @@ class Entered:
 class Door(FakeMachine):
     """A machine with `mib` of memory, and what a loader before us has put there; use it as a context manager.
 
-    Places are offsets in the machine's memory, which begins at `base`. Kernels are started as Linux, since those of the
-    tests lie at their virtual addresses.
+    Places are offsets in the machine's memory, which begins at `base`.
     """
 
     def __init__(self, mib: int = 64) -> None:
@@ -64,7 +62,6 @@ class Door(FakeMachine):
         start = self.base - self.low.base
         self.memory, self.context = self.low.machine(start, start + mib * MIB)
         self.context.door = DOOR_MULTIBOOT2
-        self.context.protocol = PROTOCOL_LINUX
         self.kept = self.low.base
 
     def __enter__(self) -> Self:

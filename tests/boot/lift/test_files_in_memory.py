@@ -15,12 +15,16 @@ from support.payloads import MIB, PROTECTED, READ_WRITE, Elf, Load, bzimage
 TEXT = b"code" * 1000
 DATA = b"data" * 500
 INITRD = bytes(range(256)) * 1000
+HIGH = 0xFFFF_FFFF_8100_0000
 
 
 def vmlinux(door: Door, at: int = 16, bits: int = 64) -> bytes:
     """An ELF file for `at` MiB of the machine's memory."""
     start = door.base + at * MIB
-    kernel = Elf([Load(start, TEXT), Load(start + 2 * MIB, DATA, memory=MIB, flags=READ_WRITE)], bits=bits)
+    high = HIGH if bits == 64 else 0xC000_0000
+    text = Load(start, TEXT, virtual=high)
+    data = Load(start + 2 * MIB, DATA, memory=MIB, flags=READ_WRITE, virtual=high + 2 * MIB)
+    kernel = Elf([text, data], bits=bits)
     return kernel.head + kernel.body
 
 
@@ -61,7 +65,8 @@ def test_a_vmlinux_is_copied_to_where_it_wants_to_be(bits: int) -> None:
 def test_segments_may_share_bytes_with_the_headers_and_with_each_other() -> None:
     with Door() as door:
         start = door.base + 16 * MIB
-        kernel = Elf([Load(start, TEXT), Load(start + 2 * MIB, DATA)], entry=start + 200)
+        segments = [Load(start, TEXT, virtual=HIGH), Load(start + 2 * MIB, DATA, virtual=HIGH + 2 * MIB)]
+        kernel = Elf(segments, entry=start + 200)
         file = kernel.head + kernel.body
         kernel.patches[64 + 8] = struct.pack("<Q", 0)
         kernel.patches[64 + 32] = struct.pack("<QQ", len(file), len(file))

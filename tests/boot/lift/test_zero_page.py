@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from bootslang.boot.context import MAX_MEMORY_RANGES, BootContext, MemoryRange
+from bootslang.boot.context import FLAG_EFI64, MAX_MEMORY_RANGES, BootContext, MemoryRange
 from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF
 from bootslang.boot.lift import kernel, zero_page
 from bootslang.boot.lift.kernel import Kernel
@@ -79,6 +79,31 @@ def test_a_framebuffer_above_4_gib_says_so() -> None:
     context.framebuffer.base = 0x12_FD00_0000
     page = filled(context)
     assert struct.unpack_from("<II", page, 0x36) == (2, 0x12)
+
+
+def test_a_framebuffer_of_uefi_is_one_and_its_size_counts_bytes() -> None:
+    context = BootContext.zeroed()
+    context.efi_system_table = 0x7F9E_E018
+    context.framebuffer.base, context.framebuffer.size = 0x8000_0000, 1280 * 800 * 4
+    page = filled(context)
+    assert page[0xF] == 0x70
+    assert struct.unpack_from("<II", page, 0x18) == (0x8000_0000, 1280 * 800 * 4)
+    assert page[0x1C0:0x1E0] == bytes(32), "without a memory map, the runtime services cannot be used"
+
+
+@pytest.mark.parametrize(("flags", "signature"), [(FLAG_EFI64, b"EL64"), (0, b"EL32")])
+def test_linux_finds_uefis_runtime_services(flags: int, signature: bytes) -> None:
+    context = BootContext.zeroed()
+    context.flags = flags
+    context.efi_system_table, context.efi_map = 0x1_7F9E_E018, 0x2_0020_3000
+    context.efi_map_size, context.efi_descriptor_size, context.efi_descriptor_version = 48 * 120, 48, 1
+    page = filled(context)
+    assert page[0x1C0:0x1C4] == signature
+    assert struct.unpack_from("<7I", page, 0x1C4) == (0x7F9E_E018, 48, 1, 0x0020_3000, 48 * 120, 1, 2)
+
+
+def test_without_uefi_nothing_is_said_of_it() -> None:
+    assert filled(BootContext.zeroed())[0x1C0:0x1E0] == bytes(32)
 
 
 def test_what_the_bios_knows_is_passed_on() -> None:

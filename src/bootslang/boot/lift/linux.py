@@ -43,6 +43,8 @@ from bootslang.slang import (
 
 compile_for("protected32", "long64")
 
+RSDP_BYTES: Final = 36
+"""Of ACPI's root pointer, the newer form."""
 LEAST_COMMAND_LINE_ROOM: Final = 2048
 """Linux copies so many bytes, however short the line is."""
 
@@ -141,15 +143,26 @@ def make_zero_page(memory: MemoryMap, context: BootContext) -> ZeroPage:
     extra = len(ranges) - min(len(ranges), zero_page.MAX_E820)
     extra_bytes = extra * sizeof(MemoryRange)
     room = zero_page.setup_data_bytes(random_seed.SEED_BYTES) + zero_page.setup_data_bytes(extra_bytes)
-    place = usize(blob.allocate(text("the zero page"), PAGE + room, memory, context))
-    span[u8](place, PAGE + room).fill(0)
+    rsdp_room = zero_page.setup_data_bytes(RSDP_BYTES)
+    place = usize(blob.allocate(text("the zero page"), PAGE + rsdp_room + room, memory, context))
+    span[u8](place, PAGE + rsdp_room + room).fill(0)
     page = ZeroPage.at(place)
     zero_page.fill(page, context)
     kernel.fill_header(linux, page)
     zero_page.set_memory_map(page, ranges)
     if kernel.takes_setup_data(linux):
-        add_setup_data(page, span[u8](place + PAGE, room), ranges[len(ranges) - extra :])
+        keep_rsdp(page, span[u8](place + PAGE, rsdp_room), context)
+        add_setup_data(page, span[u8](place + PAGE + rsdp_room, room), ranges[len(ranges) - extra :])
     return page
+
+
+@fn
+def keep_rsdp(page: ZeroPage, room: span[u8], context: BootContext) -> None:
+    """Put a root pointer that is a copy in the loader's memory, which Linux takes for free, where Linux spares it."""
+    if context.loader_base <= context.rsdp < context.loader_base + context.loader_size:
+        kept = zero_page.add_setup_data(page, room, zero_page.SETUP_NONE, RSDP_BYTES)
+        kept[:] = span[u8](usize(context.rsdp), RSDP_BYTES)
+        page.acpi_rsdp = kept.address
 
 
 @fn

@@ -6,8 +6,8 @@ here depends on where the page lies or on which CPU mode runs it.
 
 from typing import Final
 
-from bootslang.boot.context import BootContext, EddDevice, Framebuffer, MemoryRange
-from bootslang.slang import Struct, array, at, compile_for, fn, sizeof, span, u8, u16, u32, u64, usize
+from bootslang.boot.context import FLAG_EFI64, BootContext, EddDevice, Framebuffer, MemoryRange
+from bootslang.slang import Struct, array, at, compile_for, fn, sizeof, span, target, u8, u16, u32, u64, usize
 
 compile_for("protected32", "long64")
 
@@ -24,6 +24,8 @@ NORMAL_VIDEO_MODE: Final = 0xFFFF
 
 TEXT_SCREEN: Final = 0x01
 VESA_FRAMEBUFFER: Final = 0x23
+EFI_FRAMEBUFFER: Final = 0x70
+"""Its lfb_size counts bytes."""
 FRAMEBUFFER_UNIT_SHIFT: Final = 16
 """lfb_size of a VESA framebuffer counts 64 KiB."""
 BASE_64_BIT: Final = 2
@@ -31,6 +33,11 @@ BASE_64_BIT: Final = 2
 
 MAX_E820: Final = 128
 
+EFI32_SIGNATURE: Final = int.from_bytes(b"EL32", "little")
+EFI64_SIGNATURE: Final = int.from_bytes(b"EL64", "little")
+
+SETUP_NONE: Final = 0
+"""Linux reads nothing from such a node, and leaves its memory alone all the same."""
 SETUP_E820_EXT: Final = 1
 SETUP_RNG_SEED: Final = 9
 
@@ -129,6 +136,20 @@ class SetupHeader(Struct):
     kernel_info_offset: u32
 
 
+class EfiInfo(Struct):
+    """How a kernel that UEFI's boot services no longer serve finds its runtime services."""
+
+    signature: u32
+    """Without one, the rest is not looked at."""
+    system_table: u32
+    descriptor_size: u32
+    descriptor_version: u32
+    map: u32
+    map_size: u32
+    system_table_high: u32
+    map_high: u32
+
+
 class ZeroPage(Struct):
     screen: ScreenInfo = at(0x000)
     apm: array[u8] = at(0x040, count=20)
@@ -137,6 +158,7 @@ class ZeroPage(Struct):
     ext_ramdisk_image: u32 = at(0x0C0)
     ext_ramdisk_size: u32 = at(0x0C4)
     ext_cmd_line_ptr: u32 = at(0x0C8)
+    efi: EfiInfo = at(0x1C0)
     alt_mem_k: u32 = at(0x1E0)
     e820_entries: u8 = at(0x1E8)
     edd_entries: u8 = at(0x1E9)
@@ -173,6 +195,20 @@ def fill(page: ZeroPage, context: BootContext) -> None:
     page.edd[:] = context.edd
     page.mbr_signature_entries = u8(min(u32(context.mbr_signature_count), u32(len(page.mbr_signatures))))
     page.mbr_signatures[:] = context.mbr_signatures
+    if target.bits == 64 and context.efi_system_table and context.efi_map:
+        fill_efi(page.efi, context)
+
+
+@fn
+def fill_efi(efi: EfiInfo, context: BootContext) -> None:
+    efi.signature = EFI64_SIGNATURE if context.flags & FLAG_EFI64 else EFI32_SIGNATURE
+    efi.system_table = u32(context.efi_system_table)
+    efi.system_table_high = u32(context.efi_system_table >> 32)
+    efi.descriptor_size = context.efi_descriptor_size
+    efi.descriptor_version = context.efi_descriptor_version
+    efi.map = u32(context.efi_map)
+    efi.map_high = u32(context.efi_map >> 32)
+    efi.map_size = context.efi_map_size
 
 
 @fn
@@ -190,6 +226,9 @@ def fill_screen(screen: ScreenInfo, context: BootContext) -> None:
     screen.kind = TEXT_SCREEN if text.is_vga else 0
     if context.framebuffer.base:
         fill_framebuffer(screen, context.framebuffer)
+        if target.bits == 64 and context.efi_system_table:
+            screen.kind = EFI_FRAMEBUFFER
+            screen.size = context.framebuffer.size
 
 
 @fn
