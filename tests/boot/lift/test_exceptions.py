@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from bootslang.boot.lift import exceptions
-from bootslang.boot.lift.exceptions import Frame, Gate, Saved
+from bootslang.boot.lift.exceptions import Frame, Gate, HostedKernel, Saved
 from bootslang.slang import BootError, FakeMachine, array, sizeof, span, u8
 
 IMAGE, IMAGE_END = 0x20_0000, 0x23_0000
@@ -35,10 +35,12 @@ class Processor(FakeMachine):
 
 
 def told(
-    vector: int, error_code: int, rip: int, capsys: pytest.CaptureFixture[str], *, kernel_may_run: bool = False
+    vector: int, error_code: int, rip: int, capsys: pytest.CaptureFixture[str], kernel: HostedKernel | None = None
 ) -> list[str]:
     frame = Frame(rip=rip, cs=8, rflags=0x46, rsp=0x5_F000, ss=0x18)
-    exceptions.kernel_may_run = kernel_may_run
+    exceptions.kernel.start, exceptions.kernel.end, exceptions.kernel.shift, exceptions.kernel.stack_guard = (
+        (kernel.start, kernel.end, kernel.shift, kernel.stack_guard) if kernel else (0, 0, 0, 0)
+    )
     with Processor():
         exceptions.tell(vector, error_code, frame)
     return capsys.readouterr().out.splitlines()
@@ -108,11 +110,32 @@ def test_vectors_have_names(capsys: pytest.CaptureFixture[str], vector: int, lin
     assert not any(line.startswith("CR2") for line in told(vector, 0, 0, capsys))
 
 
+KERNEL = HostedKernel(start=0x8000_0000, end=0x8000_4000, shift=0, stack_guard=CR2 // 0x1000 * 0x1000)
+MOVED = HostedKernel(start=0xFFFF_FFFF_8000_0000, end=0xFFFF_FFFF_8000_4000, shift=0xFFFF_FFFF_8000_0000, stack_guard=0)
+
+
 @pytest.mark.parametrize("rip", [0, IMAGE - 1, IMAGE_END, 0xFFFF_FFFF_8000_0000])
-def test_whose_code_it_was(capsys: pytest.CaptureFixture[str], rip: int) -> None:
-    """Outside of the loader lies the kernel, once it may run."""
+def test_what_is_outside_of_the_loader_is_called_so(capsys: pytest.CaptureFixture[str], rip: int) -> None:
     assert told(6, 0, rip, capsys)[1] == f"RIP {rip:#x}: outside of the loader"
-    assert told(6, 0, rip, capsys, kernel_may_run=True)[1] == f"RIP {rip:#x}: the kernel"
+    assert told(6, 0, rip, capsys, KERNEL)[1] == f"RIP {rip:#x}: outside of the loader and of the kernel"
+
+
+def test_the_kernel_is_found_again_in_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(6, 0, 0x8000_1234, capsys, KERNEL)[1:3] == [
+        "RIP 0x80001234: the kernel",
+        f"RSP 0x5f000  RFLAGS 0x46  CS 0x8  SS 0x18  CR3 {CR3:#x}",
+    ]
+    assert told(6, 0, 0xFFFF_FFFF_8000_1234, capsys, MOVED)[1:3] == [
+        "RIP 0xffffffff80001234: the kernel",
+        "Its file calls that 0x1234.",
+    ]
+
+
+def test_a_stack_that_has_overflowed_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "That is the page below the kernel's stack: it has overflowed."
+    assert said in told(14, 2, 0x8000_1234, capsys, KERNEL)
+    assert said not in told(14, 2, 0x8000_1234, capsys, MOVED)
+    assert said not in told(14, 2, 0x8000_1234, capsys)
 
 
 @pytest.mark.parametrize(("vector", "error"), [(6, b""), (14, (2).to_bytes(8, "little"))])

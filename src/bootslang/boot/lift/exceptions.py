@@ -14,6 +14,7 @@ from bootslang.boot.layout import CODE64
 from bootslang.boot.lib import console, image
 from bootslang.boot.lift import lines
 from bootslang.boot.lift.handover import TablePointer
+from bootslang.boot.lift.limits import PAGE
 from bootslang.boot.lift.lines import Place
 from bootslang.slang import (
     Struct,
@@ -110,9 +111,19 @@ class Saved(Struct):
     """Where the stub of the vector would go on."""
 
 
+class HostedKernel(Struct):
+    """The kernel that runs by the hand-off, at virtual addresses; all 0 before."""
+
+    start: u64
+    end: u64
+    shift: u64
+    """From the addresses in its file."""
+    stack_guard: u64
+    """The page below its stack, which is not mapped."""
+
+
 table: array[Gate] = array[Gate](VECTORS)
-kernel_may_run: bool = False
-"""What lies outside of the loader is the kernel's."""
+kernel: HostedKernel = HostedKernel.zeroed()
 reporting: bool = False
 """The handlers are at work: what faults in them is not reported."""
 
@@ -124,8 +135,6 @@ def install(distance: u64, with_stacks: bool) -> None:
     distance: from the addresses that this code runs at to those at which table and handlers are to be seen (modulo
     2^64). with_stacks: the task register is loaded, and its TSS has the stacks of the IST.
     """
-    global kernel_may_run
-    kernel_may_run = with_stacks
     fill(table, address(stubs) + distance, with_stacks)
     pointer = TablePointer(limit=sizeof(Gate) * VECTORS - 1, base=address(table) + distance)
     asm("lidt [rax]", rax=address(pointer), clobbers="memory")
@@ -220,6 +229,8 @@ def tell(vector: u32, error_code: u64, frame: Frame) -> None:
     tell_place(usize(frame.rip))
     if vector == PAGE_FAULT:
         print(f"CR2 {read_cr2():#x}: {access_of(error_code)}")
+        if kernel.stack_guard and read_cr2() // PAGE == kernel.stack_guard // PAGE:
+            print("That is the page below the kernel's stack: it has overflowed.")
     print(f"RSP {frame.rsp:#x}  RFLAGS {frame.rflags:#x}  CS {frame.cs:#x}  SS {frame.ss:#x}  CR3 {read_cr3():#x}")
 
 
@@ -252,7 +263,7 @@ def access_of(error_code: u64) -> span[u8]:
 
 @fn
 def tell_place(rip: usize) -> None:
-    """Say whose code is at `rip`: in the loader, which line of it."""
+    """Say whose code is at `rip`: in the loader, which line of it; in the kernel, where in its file's addresses."""
     start = image.image_start()
     place = Place.zeroed()
     if start <= rip < image.bss_end():
@@ -260,8 +271,12 @@ def tell_place(rip: usize) -> None:
             print(f"{place.function} [{place.file}:{place.line}]")
         else:
             print(f"the loader, {rip - start:#x} bytes from its start")
-    elif kernel_may_run:
+    elif kernel.start <= rip < kernel.end:
         print("the kernel")
+        if kernel.shift:
+            print(f"Its file calls that {rip - kernel.shift:#x}.")
+    elif kernel.end:
+        print("outside of the loader and of the kernel")
     else:
         print("outside of the loader")
 

@@ -12,7 +12,7 @@ from bootslang.boot.handoff import BootInformation, ModuleInformation
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lib.image import image_start
 from bootslang.boot.lib.xxh64 import xxh64
-from bootslang.boot.lift import allocator, paging, payload, random_seed
+from bootslang.boot.lift import allocator, exceptions, paging, payload, random_seed
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.handoff import (
     addresses,
@@ -224,6 +224,9 @@ def start(told: BootInformation, context: BootContext) -> NoReturn:
         print(f"kernel at {kernel.place:#x}, seen at {told.kernel_virtual:#x}, entry {enter.departure.entry:#x}")
         print(f"page tables at {tables.root:#x}, direct map at {told.direct_map:#x}, window at {window.base:#x}")
         print(f"boot information of {told.size} bytes at {told.physical:#x}: {told.memory_count} memory regions")
+    exceptions.kernel.start = told.kernel_virtual
+    exceptions.kernel.end = told.kernel_virtual + told.kernel_size
+    exceptions.kernel.shift = told.kernel_shift
     stamp(context, STAMP_KERNEL)
     told.stamps[:] = context.stamps
     enter.enter(window)

@@ -7,12 +7,14 @@ there, where it is in both address spaces. Then the last registers are set. Noth
 from collections.abc import Callable
 from typing import NoReturn
 
+from bootslang.boot.handoff import STACK_BYTES
 from bootslang.boot.lib import bios_data
 from bootslang.boot.lib.image import image_start, relocate
 from bootslang.boot.lift import exceptions
 from bootslang.boot.lift.handoff import machine
 from bootslang.boot.lift.handoff.tables import LEVEL4
 from bootslang.boot.lift.handoff.window import Window
+from bootslang.boot.lift.limits import PAGE
 from bootslang.boot.lift.paging import ENTRIES, table_at
 from bootslang.slang import Struct, address, cast, compile_for, fn, halt, read_cr3, u64, usize
 
@@ -40,6 +42,7 @@ def enter(window: Window) -> NoReturn:
     machine.enable_nx()
     slot = usize(window.base >> LEVEL4) % ENTRIES
     table_at(read_cr3())[slot] = table_at(usize(departure.root))[slot]
+    exceptions.kernel.stack_guard = window.stack_top - STACK_BYTES - PAGE
     machine.task.ist[: len(window.fault_stack_tops)] = window.fault_stack_tops
     distance = usize(window.base) - image_start()
     relocate(distance)
