@@ -6,7 +6,7 @@ import pytest
 
 from bootslang.boot.context import PROTOCOL_GUESS, PROTOCOL_HANDOFF, PROTOCOL_LINUX
 from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_HANDOFF
-from bootslang.boot.lift.kind import has_note, kind_of
+from bootslang.boot.lift.kind import kind_of
 from bootslang.slang import BootError, span
 from support.payloads import MIB, READ_WRITE, Elf, Load, bzimage
 
@@ -65,22 +65,6 @@ def test_the_file_says_it(kernel: bytes, kind: int) -> None:
 def test_the_user_knows_better(kernel: bytes, kind: int) -> None:
     assert kind_of(span(kernel), PROTOCOL_HANDOFF) == KERNEL_HANDOFF
     assert kind_of(span(kernel), PROTOCOL_LINUX) == (KERNEL_BZIMAGE if kind == KERNEL_BZIMAGE else KERNEL_ELF)
-
-
-@pytest.mark.parametrize(
-    "notes",
-    [
-        b"",
-        note()[:11],
-        note()[:16],
-        struct.pack("<III", 0xFFFF_FFFF, 4, 1) + b"Bootslang\0",
-        struct.pack("<III", 4, 0xFFFF_FFFF, 1) + b"GNU\0" + note(),
-        struct.pack("<III", 0, 0, 1) * 3,
-    ],
-    ids=["none", "half a header", "half a name", "a name of 4 GiB", "a description of 4 GiB", "nameless ones"],
-)
-def test_damaged_notes_say_nothing(notes: bytes) -> None:
-    assert not has_note(span(notes))
 
 
 @pytest.mark.parametrize("offset", [1 << 40, (1 << 64) - 8])

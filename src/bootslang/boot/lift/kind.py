@@ -4,28 +4,14 @@
 wherever it comes from. 64-bit doors alone bring such files.
 """
 
-from typing import Final
-
 from bootslang.boot.context import PROTOCOL_HANDOFF, PROTOCOL_LINUX
 from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_HANDOFF
-from bootslang.boot.handoff import NOTE_NAME, NOTE_TYPE
-from bootslang.boot.lib.texts import equals
 from bootslang.boot.lift import bzimage, elf
 from bootslang.boot.lift.elf import ElfFile, ProgramHeader64
-from bootslang.slang import Struct, array, compile_for, fn, sizeof, span, u8, u32, usize
+from bootslang.boot.lift.handoff.note import NO_NOTE, version_in
+from bootslang.slang import compile_for, fn, span, u8, u32, usize
 
 compile_for("protected32", "long64")
-
-OURS: Final = array[u8](NOTE_NAME + b"\0")
-"""The zero counts."""
-
-
-class NoteHeader(Struct):
-    """Name and description follow, each padded to 4 bytes."""
-
-    name_size: u32
-    description_size: u32
-    type: u32
 
 
 @fn
@@ -56,28 +42,6 @@ def takes_handoff(file: span[u8], header: ElfFile) -> bool:
                 return True
         elif found.type == elf.NOTE and found.offset <= len(file) and found.file_size <= len(file) - found.offset:
             start = usize(found.offset)
-            if has_note(file[start : start + usize(found.file_size)]):
+            if version_in(file[start : start + usize(found.file_size)]) != NO_NOTE:
                 return True
     return False
-
-
-@fn
-def has_note(notes: span[u8]) -> bool:
-    """Tell whether one of the notes is the protocol's; what does not look like a note ends them."""
-    while len(notes) >= sizeof(NoteHeader):
-        note = NoteHeader.of(notes)
-        name = notes[sizeof(NoteHeader) :]
-        if note.name_size > len(name):
-            return False
-        if note.type == NOTE_TYPE and equals(name[: note.name_size], OURS):
-            return True
-        step = padded(note.name_size) + padded(note.description_size)
-        if step > len(name):
-            return False
-        notes = name[step:]
-    return False
-
-
-@fn
-def padded(size: usize) -> usize:
-    return size + 3 & ~3

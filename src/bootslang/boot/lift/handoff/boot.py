@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from bootslang.boot.context import KERNEL, LOADER, MODULE, BootContext
 from bootslang.boot.disk import BLOB_ALLOW_WX, BLOB_RANDOMISE
-from bootslang.boot.handoff import BootInformation, ModuleInformation
+from bootslang.boot.handoff import VERSION, BootInformation, ModuleInformation
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lib.image import image_start
 from bootslang.boot.lib.xxh64 import xxh64
@@ -29,6 +29,7 @@ from bootslang.boot.lift.handoff import (
 )
 from bootslang.boot.lift.handoff.information import Room
 from bootslang.boot.lift.handoff.kernel import HandoffKernel
+from bootslang.boot.lift.handoff.note import NO_NOTE, version_in
 from bootslang.boot.lift.handoff.tables import DATA_RIGHTS, LEVEL1, LEVEL2, LEVEL3, PageTables, map_kernel, tables_for
 from bootslang.boot.lift.handoff.window import Window
 from bootslang.boot.lift.limits import ADDRESS_END, FOUR_GIB, ONE_MIB, PAGE
@@ -37,7 +38,7 @@ from bootslang.boot.lift.paging import LARGE_PAGE_BYTES
 from bootslang.boot.lift.payload import Part
 from bootslang.boot.lift.segment import clear_gaps
 from bootslang.boot.lift.stopwatch import STAMP_KERNEL, stamp
-from bootslang.slang import array, compile_for, fn, read_tsc, sizeof, span, text, u8, u64, usize
+from bootslang.slang import BootError, array, compile_for, fn, read_tsc, sizeof, span, text, u8, u64, usize
 
 compile_for("long64")
 
@@ -112,7 +113,22 @@ def load_kernel(memory: MemoryMap, context: BootContext) -> None:
     span[u8](usize(kernel.place), first - usize(kernel.place)).fill(0)
     clear_gaps(segments, kernel.place + whole_pages(kernel.end - kernel.low))
     payload.load_segments(segments, memory, context)
+    check_version()
     relocations.apply(kernel)
+
+
+@fn
+def check_version() -> None:
+    """Refuse a loaded kernel whose note asks for another version of the protocol; a note is no must."""
+    for piece in kernel.notes[: kernel.note_count]:
+        if not kernel.has(piece.start, piece.size):
+            continue  # it is in the file alone
+        version = version_in(kernel.bytes_at(piece.start, piece.size))
+        if version not in (NO_NOTE, VERSION):
+            raise BootError(
+                f"the kernel speaks version {version} of the hand-off protocol, and this loader version {VERSION}: "
+                "build it with the header of this Bootslang, or take the Bootslang of its version"
+            )
 
 
 @fn

@@ -87,6 +87,14 @@ class HandoffKernel(Struct):
         return span[u8](usize(segment.place + (start - segment.virtual)), usize(size))
 
     @fn
+    def has(self, start: u64, size: u64) -> bool:
+        """Tell whether one segment holds these addresses."""
+        for segment in self.segments.all():
+            if contains(segment, start, size):
+                return True
+        return False
+
+    @fn
     def segment_at(self, start: u64, size: u64) -> Segment:
         """The segment that holds these addresses as the file has them."""
         for segment in self.segments.all():
@@ -150,7 +158,7 @@ def note(kernel: HandoffKernel, header: ProgramHeader64) -> None:
         kernel.dynamic = piece
     elif header.type == RELRO:
         kernel.relro = piece
-    elif header.type == NOTE and kernel.note_count < MAX_NOTES:
+    elif header.type == NOTE and kernel.note_count < MAX_NOTES and piece.size:
         kernel.notes[kernel.note_count] = piece
         kernel.note_count += 1
     elif header.type == INTERPRETER:
