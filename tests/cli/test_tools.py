@@ -99,6 +99,23 @@ def test_compile_writes_elf_files(bootslang: Command, emit: str) -> None:
     assert Path("out").read_bytes().startswith(b"\x7fELF\x01")
 
 
+@pytest.mark.parametrize(("words", "kind"), [([], "DYN"), (["--base", "0x200000"], "EXEC")])
+def test_compile_makes_a_kernel(bootslang: Command, words: list[str], kind: str) -> None:
+    Path("hello_kernel.py").write_text(HELLO)
+    assert bootslang("compile", "--target", "kernel", *words, "hello_kernel.py").code == 0
+    shown = subprocess.run(["readelf", "-h", "hello_kernel.elf"], capture_output=True, text=True, check=True)
+    assert f"{kind} (" in shown.stdout
+
+
+def test_a_kernel_is_no_flat_image(bootslang: Command) -> None:
+    Path("flat_kernel.py").write_text(HELLO)
+    assert bootslang("compile", "--target", "kernel", "--emit", "bin", "flat_kernel.py") == Result(
+        2,
+        "",
+        "bootslang: error: a kernel is no flat image\n  Write --emit elf, or compile for --target long64.\n",
+    )
+
+
 def test_compile_prints_the_compiler_s_findings(bootslang: Command) -> None:
     Path("bad.py").write_text(BAD)
     made = bootslang("compile", "bad.py")
@@ -111,7 +128,7 @@ def test_compile_knows_its_targets(bootslang: Command) -> None:
     assert bootslang("compile", "--target", "arm64", "sector2.py") == Result(
         2,
         "",
-        "bootslang: error: there is no target arm64\n  The targets are real16, protected32, long64.\n",
+        "bootslang: error: there is no target arm64\n  The targets are real16, protected32, long64, kernel.\n",
     )
 
 

@@ -2,14 +2,19 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bootslang.cli.command import Command, Example
 
+if TYPE_CHECKING:
+    from bootslang.slang.emission import Emission
+
 EXAMPLES = (
     Example("A boot sector's bytes, in hello.bin:", "bootslang compile --target real16 hello.py"),
     Example("What LLVM makes of it:", "bootslang compile --emit asm hello.py"),
+    Example("A 64-bit kernel of one's own, in hello.elf:", "bootslang compile --target kernel hello.py"),
     Example("An ELF executable with debug information, for gdb:", "bootslang compile --emit elf -o hello.elf hello.py"),
 )
 TEXTS = ("ir", "asm", "map")
@@ -18,14 +23,14 @@ SUFFIXES = {"bin": ".bin", "obj": ".o", "elf": ".elf"}
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.option(
-    "--target", metavar="TARGET", help="real16, protected32 or long64; by default the first that the file states."
+    "--target",
+    metavar="TARGET",
+    help="real16, protected32, long64 or kernel; by default the first that the file states.",
 )
 @click.option(
     "--emit",
     type=click.Choice(["ir", "asm", "obj", "bin", "elf", "map"]),
-    default="bin",
-    show_default=True,
-    help="LLVM IR, assembly, object, flat image, ELF executable, or what lies where.",
+    help="LLVM IR, assembly, object, flat image, ELF executable, or what lies where; by default bin, of a kernel elf.",
 )
 @click.option(
     "-o",
@@ -34,21 +39,24 @@ SUFFIXES = {"bin": ".bin", "obj": ".o", "elf": ".elf"}
     help="Where to; '-' is standard output. By default text goes there, and else a file is made.",
 )
 @click.option(
-    "--base", metavar="ADDRESS", help="Of the image's first byte; by default 0x7c00 for real16, else 0x100000."
+    "--base",
+    metavar="ADDRESS",
+    help="Of the image's first byte; by default 0x7c00 for real16, else 0x100000. Without one, a kernel can be moved.",
 )
 @click.option(
     "--entry", metavar="NAME", help="The function that the image starts with; by default that in section .start."
 )
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.py")
 def command(
-    *, target: str | None, emit: str, output: str | None, base: str | None, entry: str | None, file: Path
+    *, target: str | None, emit: str | None, output: str | None, base: str | None, entry: str | None, file: Path
 ) -> None:
     """Show what becomes of a slang file."""
-    from bootslang.slang.emission import compile_file
+    from bootslang.slang.emission import compile_file, usual_emission
 
-    made = compile_file(file, target=target, emit=emit, base=None if base is None else _address(base), entry=entry)  # type: ignore[call-overload]
+    kind = cast("Emission", emit) if emit else usual_emission(target)
+    made = compile_file(file, target=target, emit=kind, base=None if base is None else _address(base), entry=entry)
     data = made.encode() if isinstance(made, str) else made
-    name = output or ("-" if emit in TEXTS else f"{file.stem}{SUFFIXES[emit]}")
+    name = output or ("-" if kind in TEXTS else f"{file.stem}{SUFFIXES[kind]}")
     if name == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

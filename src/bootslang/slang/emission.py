@@ -21,7 +21,7 @@ from bootslang.slang.backend import BackendError
 from bootslang.slang.check import Surroundings
 from bootslang.slang.diagnostics import CompileError, Diagnostic, Location, source_line
 from bootslang.slang.emit import emit_unit
-from bootslang.slang.link import Image, LinkRequest, ObjectFile, link
+from bootslang.slang.link import HEAD_BYTES, Image, LinkRequest, ObjectFile, link
 from bootslang.slang.source import shown
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ Emission: TypeAlias = Literal["bin", "ir", "asm", "obj", "elf", "map"]
 EMISSIONS: Final[tuple[Emission, ...]] = ("bin", "ir", "asm", "obj", "elf", "map")
 LIBRARY: Final = ("bootslang.boot.lib.memory", "bootslang.boot.lib.division")
 """What LLVM calls of its own accord: copies, fills, 64-bit division. Images take what they need of it."""
+KERNEL: Final = "kernel"
+"""The target that is no CPU mode: a 64-bit kernel, which Bootslang or another loader starts."""
+KERNEL_CODE: Final = "long64"
+KERNEL_NOTE: Final = "bootslang.boot.lib.kernel_note"
+"""What a kernel carries to be known by its loader."""
 BASES: Final = {"real16": 0x7C00, "protected32": 0x10_0000, "long64": 0x10_0000}
 """Where images are linked to run, unless told otherwise: a boot sector's place, and the first megabyte's end."""
 
@@ -52,19 +57,19 @@ def compile_file(
     path: Path,
     *,
     target: str | None = None,
-    emit: Literal["bin", "obj", "elf"] = "bin",
+    emit: Literal["bin", "obj", "elf"] | None = None,
     base: int | None = None,
     entry: str | None = None,
 ) -> bytes: ...
 @overload
 def compile_file(
-    path: Path, *, target: str | None = None, emit: Emission, base: int | None = None, entry: str | None = None
+    path: Path, *, target: str | None = None, emit: Emission | None, base: int | None = None, entry: str | None = None
 ) -> bytes | str: ...
 def compile_file(
     path: Path,
     *,
     target: str | None = None,
-    emit: Emission = "bin",
+    emit: Emission | None = None,
     base: int | None = None,
     entry: str | None = None,
 ) -> bytes | str:
@@ -72,11 +77,13 @@ def compile_file(
 
     Args:
         path: The slang file. What it imports is found beside it and where Python finds modules.
-        target: `real16`, `protected32` or `long64`; by default the first that the file states in `compile_for`.
+        target: `real16`, `protected32` or `long64`; by default the first that the file states in `compile_for`. Or
+            `kernel`: `long64` code in an ELF file that a loader puts anywhere in memory.
         emit: `bin`, a flat image; `elf`, an ELF executable of the same bytes at the same addresses, with debug
             information; `map`, what lies where in them; `obj`, the object that is linked; `asm`, its assembly, Intel
-            syntax; `ir`, the LLVM IR that it is made from, before optimisation.
-        base: The address of the image's first byte; by default 7C00h for `real16`, else 1 MiB.
+            syntax; `ir`, the LLVM IR that it is made from, before optimisation. By default `bin`; a kernel is `elf`.
+        base: The address of the image's first byte; by default 7C00h for `real16`, else 1 MiB. A kernel that is given
+            one stays there; without, it is position-independent.
         entry: The function that the image starts with, by name. By default the one in section `.start`, else the only
             function.
 
@@ -85,16 +92,18 @@ def compile_file(
 
     Raises:
         CompileError: The file is no valid slang; it carries every finding.
-        UsageError: There is no such target, or no entry.
+        UsageError: There is no such target, or no entry, or a kernel is to be a flat image.
         InputInvalid: The file cannot be read.
         LinkError: A name is undefined, or the image does not fit.
 
     """
     module = load_file(path)
     chosen = chosen_target(module, target)
+    emit = emit or usual_emission(chosen)
     if emit in {"bin", "elf", "map"}:
-        image = link_file(module, chosen, BASES[chosen] if base is None else base, entry)
+        image = link_file(module, chosen, base, entry, emit)
         return image.map if emit == "map" else image.elf if emit == "elf" else image.data
+    chosen = code_of(chosen)
     text = ir_of_file(module, chosen, units.functions_of(module))
     if emit == "ir":
         return text
@@ -152,28 +161,56 @@ def stated_targets(module: ModuleType) -> tuple[str, ...]:
 def chosen_target(module: ModuleType, target: str | None) -> str:
     if target is None:
         return next(iter(stated_targets(module)), "protected32")
-    if target not in units.TARGETS:
-        raise UsageError(f"there is no target {target}", hint=f"The targets are {', '.join(units.TARGETS)}.")
+    known = (*units.TARGETS, KERNEL)
+    if target not in known:
+        raise UsageError(f"there is no target {target}", hint=f"The targets are {', '.join(known)}.")
     return target
+
+
+def usual_emission(target: str | None) -> Emission:
+    """What is made of a file for `target` if nobody says."""
+    return "elf" if target == KERNEL else "bin"
+
+
+def code_of(target: str) -> str:
+    """The CPU mode that code for `target` is made for."""
+    return KERNEL_CODE if target == KERNEL else target
 
 
 def ir_of_file(module: ModuleType, target: str, roots: list[Function], library: tuple[str, ...] = ()) -> str:
     around = Surroundings(target)
     extra = units.roots_of(units.Unit("library", target, library)) if library else []
-    text = emit_unit(module.__name__, around, [*roots, *extra], units.providers_of(module), modules=(module.__name__,))
+    modules = (module.__name__, *library)
+    text = emit_unit(module.__name__, around, [*roots, *extra], units.providers_of(module), modules=modules)
     if around.diagnostics:
         raise CompileError(around.diagnostics)
     return text
 
 
-def link_file(module: ModuleType, target: str, base: int, entry: str | None) -> Image:
-    """A flat image of what the entry reaches."""
+def link_file(module: ModuleType, target: str, base: int | None, entry: str | None, emit: Emission) -> Image:
+    """A flat image of what the entry reaches, or a kernel."""
     function = entry_function(module, entry)
     roots = [f for f in units.functions_of(module) if f is function or f.options.section or f.options.symbol]
-    code = units.compile_ir(ir_of_file(module, target, roots, LIBRARY), target)
+    library = (*LIBRARY, KERNEL_NOTE) if target == KERNEL else LIBRARY
+    code = units.compile_ir(ir_of_file(module, code_of(target), roots, library), code_of(target))
     name = module.__name__.rpartition(".")[2]
     start = None if function.options.section == ".start" else function.symbol
-    return link(LinkRequest(name=name, objects=(ObjectFile(f"{name}.o", code),), base=base, entry=start))
+    objects = (ObjectFile(f"{name}.o", code),)
+    if target != KERNEL:
+        return link(LinkRequest(name=name, objects=objects, base=BASES[target] if base is None else base, entry=start))
+    if emit == "bin":
+        raise UsageError("a kernel is no flat image", hint="Write --emit elf, or compile for --target long64.")
+    return link(
+        LinkRequest(
+            name=name,
+            objects=objects,
+            base=base or 0,
+            kind="elf64",
+            relocatable=base is None,
+            head=HEAD_BYTES,
+            entry=start,
+        )
+    )
 
 
 def entry_function(module: ModuleType, name: str | None) -> Function:

@@ -11,21 +11,45 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bootslang.slang.link.kinds import EM_X86_64
-from bootslang.slang.link.layout import PAGE_BYTES, Layout, OutputSection
-from bootslang.slang.link.objects import SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, STB_LOCAL
+from bootslang.slang.link.layout import PAGE_BYTES, Layout, OutputSection, align
+from bootslang.slang.link.objects import (
+    SHF_EXECINSTR,
+    SHF_WRITE,
+    SHT_DYNAMIC,
+    SHT_DYNSYM,
+    SHT_HASH,
+    SHT_NOBITS,
+    SHT_NOTE,
+    SHT_PROGBITS,
+    SHT_RELA,
+    SHT_STRTAB,
+    STB_LOCAL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ET_EXEC: Final = 2
+ET_DYN: Final = 3
 PT_LOAD: Final = 1
+PT_DYNAMIC: Final = 2
 PT_NOTE: Final = 4
+PT_GNU_RELRO: Final = 0x6474_E552
+"""What is to be read-only once its addresses are filled in."""
 PF_X: Final = 1
 PF_W: Final = 2
 PF_R: Final = 4
 SHT_SYMTAB: Final = 2
-SHT_STRTAB: Final = 3
 SHN_ABS: Final = 0xFFF1
+
+
+RELATIONS: Final = {
+    SHT_HASH: (".dynsym", 0, 4),
+    SHT_DYNSYM: (".dynstr", 1, 24),
+    SHT_RELA: (".dynsym", 0, 24),
+    SHT_DYNAMIC: (".dynstr", 0, 16),
+}
+"""Of sections with a table in them: the section that they refer to, what is told of them, the size of an entry."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,10 @@ ELF64: Final = Format(
     struct.Struct("<IBBHQQ"),
     8,
 )
+
+
+POINTED: Final = {SHT_NOTE: PT_NOTE, SHT_DYNAMIC: PT_DYNAMIC}
+"""Sections that a loader finds by a segment of their own."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +111,19 @@ def load(flags: int, start: int, end: int, memory_end: int | None = None) -> Seg
 
 
 def file_header(
-    form: Format, machine: int, entry: int, segment_count: int, *, sections: tuple[int, int] = (0, 0)
+    form: Format,
+    machine: int,
+    entry: int,
+    segment_count: int,
+    *,
+    kind: int = ET_EXEC,
+    sections: tuple[int, int] = (0, 0),
 ) -> bytes:
     """The ELF header of an executable. `sections` are the place of the section headers and their number."""
     place, count = sections
     return form.header.pack(
         b"\x7fELF" + bytes([form.number, 1, 1]),
-        ET_EXEC,
+        kind,
         machine,
         1,
         entry,
@@ -148,8 +182,11 @@ class Executable:
     """What an ELF executable is written from. Each is written once."""
 
     machine: int
+    type: int
     entry: int
     base: int
+    head: int
+    """Bytes at the image's beginning that are for the file's headers; 0 if those are not to be in memory."""
     data: bytes
     sections: Sequence[OutputSection]
     segments: Sequence[Segment]
@@ -169,7 +206,9 @@ class Executable:
     def write(self) -> bytes:
         """The file's bytes."""
         form = self.format
-        self.file += bytes(form.header.size + form.program.size * len(self.segments))
+        headers = form.header.size + form.program.size * len(self.segments)
+        if headers > self.head:
+            self.file += bytes(headers)
         self.offsets = append_segments(self.file, self.segments, self.base, self.data)
         self.headers = [bytes(form.section.size), *map(self.image_header, self.sections)]
         for name, data in self.debug.items():
@@ -189,7 +228,12 @@ class Executable:
         self.append(".shstrtab", SHT_STRTAB, bytes(self.names.data))
         self.file += bytes(-len(self.file) % form.word)
         head = file_header(
-            form, self.machine, self.entry, len(self.segments), sections=(len(self.file), len(self.headers))
+            form,
+            self.machine,
+            self.entry,
+            len(self.segments),
+            kind=self.type,
+            sections=(len(self.file), len(self.headers)),
         )
         head += b"".join(program_header(form, one, self.offset(one.start)) for one in self.segments)
         self.file[: len(head)] = head
@@ -202,6 +246,7 @@ class Executable:
 
     def image_header(self, section: OutputSection) -> bytes:
         """The header of a section of the image."""
+        other, info, entry_size = RELATIONS.get(section.type, ("", 0, 0))
         return self.format.section.pack(
             self.names.add(section.name),
             section.type,
@@ -209,10 +254,10 @@ class Executable:
             section.address,
             self.offset(section.address),
             section.size,
-            0,
-            0,
+            [one.name for one in self.sections].index(other) + 1 if other else 0,
+            info,
             section.alignment,
-            0,
+            entry_size,
         )
 
     def append(
@@ -254,12 +299,12 @@ class Executable:
 
 
 def page_segments(layout: Layout) -> list[Segment]:
-    """A segment for each run of sections with the same rights, and one for each note section.
+    """A segment for each run of sections with the same rights, and those that lead to what is in them.
 
     The first begins at the image's base, the last goes to its end.
     """
     loads: list[Segment] = []
-    notes: list[Segment] = []
+    others: list[Segment] = []
     for section in layout.sections:
         flags = PF_R | (PF_W if section.flags & SHF_WRITE else 0) | (PF_X if section.flags & SHF_EXECINSTR else 0)
         file_end = section.address if section.type == SHT_NOBITS else section.end
@@ -270,7 +315,13 @@ def page_segments(layout: Layout) -> list[Segment]:
         else:
             start = section.address if loads else layout.base
         loads.append(load(flags, start, file_end, section.end))
-        if section.type == SHT_NOTE:
-            notes.append(Segment(PT_NOTE, PF_R, section.address, section.end, section.end, section.alignment))
+        if section.type in POINTED:
+            others.append(
+                Segment(POINTED[section.type], flags, section.address, section.end, section.end, section.alignment)
+            )
     loads[-1] = replace(loads[-1], memory_end=layout.memory_end)
-    return loads + notes
+    relocated = [section for section in layout.sections if section.is_relocated]
+    if relocated:
+        start, end = relocated[0].address, relocated[-1].end
+        others.append(Segment(PT_GNU_RELRO, PF_R, start, end, align(end, PAGE_BYTES), 1))
+    return loads + others

@@ -1,8 +1,10 @@
 """Where everything goes: output sections in their order, and each input section's address.
 
-The order is the same in every image: `.header`, `.start`, code, constants, linker sets, the linker's own tables, data,
+The order is the same in every image: `.header`, `.start`, code, constants, the linker's own tables, linker sets, data,
 zero-filled data. What a loader looks for comes first; what needs no bytes in the file comes last. In an executable and
-in a relocatable image, sections of different rights start on different pages.
+in a relocatable image, sections of different rights start on different pages. In a position-independent executable,
+constants with addresses in them can be written until its loader has filled them in: they begin the data, on pages of
+their own.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.objects import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SHT_NOTE, Section, Symbol
-from bootslang.slang.link.resolve import BOUNDS, SET_START, SET_STOP, Names, set_of
+from bootslang.slang.link.resolve import BOUNDS, LINKER, SET_START, SET_STOP, Names, set_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,29 +28,37 @@ RELOCATIONS: Final = ".relocations"
 """The linker's table of absolute addresses: see `moving.py`."""
 LINES: Final = ".lines"
 """The linker's table of source lines: see `lines.py`."""
-ORDER: Final = (".header", ".start", ".text", ".note", ".rodata", ".set", RELOCATIONS, LINES, ".data", ".bss")
 RIGHTS: Final = {
     ".header": SHF_EXECINSTR,
     ".start": SHF_EXECINSTR,
     ".text": SHF_EXECINSTR,
     ".note": 0,
     ".rodata": 0,
-    ".set": 0,
     RELOCATIONS: 0,
     LINES: 0,
+    ".hash": 0,
+    ".dynsym": 0,
+    ".dynstr": 0,
+    ".rela.dyn": 0,
+    ".set": 0,
+    ".data.rel.ro": 0,
+    ".dynamic": SHF_WRITE,
     ".data": SHF_WRITE,
     ".bss": SHF_WRITE,
 }
-"""An executable's rights beyond reading. Sets and constants with addresses are read-only: the linker fills them in."""
+"""The output sections in their order, and their rights beyond reading. Constants with addresses in them are read-only
+where the linker fills them in."""
+ORDER: Final = tuple(RIGHTS)
+RELOCATED: Final = (".set", ".data.rel.ro", ".dynamic")
+"""What the loader of a position-independent executable writes to, and then protects."""
+NOTE_ALIGNMENT: Final = 4
 TYPED: Final = {SHT_NOTE: ".note", SHT_NOBITS: ".bss"}
 PREFIXES: Final = {
-    ".data.rel.ro": ".rodata",  # constants with addresses in them, which are filled in by now
+    ".data.rel.ro": ".rodata",  # constants with addresses in them
     ".header": ".header",
     ".start": ".start",
     ".text": ".text",
     ".rodata": ".rodata",
-    RELOCATIONS: RELOCATIONS,
-    LINES: LINES,
     ".data": ".data",
 }
 """Where input sections go by their type, else by how their names begin."""
@@ -73,7 +83,18 @@ class OutputSection:
     @property
     def alignment(self) -> int:
         """The strictest alignment of what is in it."""
-        return max((section.alignment for section in self.inputs), default=1)
+        least = NOTE_ALIGNMENT if self.type == SHT_NOTE else 1
+        return max([least, *(section.alignment for section in self.inputs)])
+
+    @property
+    def rights(self) -> int:
+        """What may be done with it beyond reading."""
+        return self.flags & (SHF_WRITE | SHF_EXECINSTR)
+
+    @property
+    def is_relocated(self) -> bool:
+        """Whether it can be written only until its loader has filled in its addresses."""
+        return bool(self.rights) and group(self.name) in RELOCATED
 
 
 @dataclass
@@ -101,6 +122,8 @@ def align(address: int, alignment: int) -> int:
 
 def output_name(section: Section) -> str:
     """The output section that an input section goes into: by its name, else by its rights."""
+    if section.object == LINKER:
+        return section.name
     if (name := set_of(section)) is not None:
         return f".set.{name}"
     if section.type in TYPED:
@@ -121,14 +144,15 @@ def group(name: str) -> str:
 def place(request: LinkRequest, sections: Iterable[Section], names: Names) -> Layout:
     """Give every one of `sections` an address, in their order, and the linker's symbols their values."""
     layout = Layout(base=request.base)
-    layout.sections = collect(sections)
+    layout.sections = collect(request, sections, names)
     cursor = request.base + request.head
-    rights = None
+    before: OutputSection | None = None
     for output in layout.sections:
-        own = RIGHTS[group(output.name)]
-        if request.paged and rights is not None and own != rights:
+        if request.paged and before and output.rights != before.rights:
             cursor = other_page(cursor)
-        rights = own
+        elif before and before.is_relocated and not output.is_relocated:
+            cursor = align(cursor, PAGE_BYTES)
+        before = output
         if output.type == SHT_NOBITS:
             cursor = align(cursor, BSS_ALIGNMENT)
         cursor = place_output(output, cursor, layout.addresses)
@@ -145,19 +169,22 @@ def other_page(address: int) -> int:
     return address + PAGE_BYTES if address % PAGE_BYTES else address
 
 
-def collect(sections: Iterable[Section]) -> list[OutputSection]:
+def collect(request: LinkRequest, sections: Iterable[Section], names: Names) -> list[OutputSection]:
     """The output sections in their order, each with its inputs in theirs."""
     outputs: dict[str, OutputSection] = {}
     for section in sections:
         name = output_name(section)
+        rights = RIGHTS[group(name)]
+        if request.position_independent and not rights and (group(name) == ".set" or names.holds_address(section)):
+            name = ".data.rel.ro" if name == ".rodata" else name
+            rights = SHF_WRITE
         if name not in outputs:
-            flags = SHF_ALLOC | RIGHTS[group(name)]
-            outputs[name] = OutputSection(name, section.type, flags, [])
+            outputs[name] = OutputSection(name, section.type, SHF_ALLOC | rights, [])
         outputs[name].inputs.append(section)
     for output in outputs.values():
         if group(output.name) == ".set":
             output.inputs.sort(key=lambda section: section.name)
-        elif output.name in (".rodata", ".data", ".bss"):
+        elif output.name in (".rodata", ".data.rel.ro", ".data", ".bss"):
             output.inputs.sort(key=lambda section: -section.alignment)  # leaves the fewest gaps
     return sorted(outputs.values(), key=lambda output: (ORDER.index(group(output.name)), output.name))
 
@@ -176,7 +203,7 @@ def place_output(output: OutputSection, cursor: int, addresses: dict[Section, in
 
 def end_of(layout: Layout, rights: int) -> int | None:
     """The address behind the last section with these rights."""
-    return next((one.end for one in reversed(layout.sections) if RIGHTS[group(one.name)] == rights), None)
+    return next((one.end for one in reversed(layout.sections) if one.rights == rights), None)
 
 
 def bounds_of(layout: Layout, name: str, otherwise: int) -> tuple[int, int]:

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from elftools.elf.elffile import ELFFile
 
-from bootslang.slang.link.elf import Executable
+from bootslang.slang.link.elf import ET_EXEC, Executable
 from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.layout import LINES
 from bootslang.slang.link.objects import SHF_ALLOC, SHT_PROGBITS, Section
@@ -83,7 +83,7 @@ def line_table(image: str, machine: int, debug: Mapping[str, bytes], base: int, 
         LinkError: There are more files, or longer ones, than the table can tell.
 
     """
-    elf = ELFFile(BytesIO(Executable(machine, base, base, b"", (), (), (), debug).write()))
+    elf = ELFFile(BytesIO(only_debug(machine, debug)))
     dwarf = elf.get_dwarf_info()
     rows = simplified([row for row in all_rows(dwarf) if base <= row.address <= text_end])
     files = sorted({row.file for row in rows if row.line})
@@ -94,6 +94,22 @@ def line_table(image: str, machine: int, debug: Mapping[str, bytes], base: int, 
     names = b"".join(encoded_file(name, rows, functions.get(name, {}), shared(files)) for name in files)
     data = struct.pack("<I", len(program)) + program + names
     return Section(LINKER, LINES, SHT_PROGBITS, SHF_ALLOC, ALIGNMENT, len(data), data)
+
+
+def only_debug(machine: int, debug: Mapping[str, bytes]) -> bytes:
+    """An ELF file that holds DWARF alone, for who reads it."""
+    return Executable(
+        machine=machine,
+        type=ET_EXEC,
+        entry=0,
+        base=0,
+        head=0,
+        data=b"",
+        sections=(),
+        segments=(),
+        symbols=(),
+        debug=debug,
+    ).write()
 
 
 # Out of DWARF

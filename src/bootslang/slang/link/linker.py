@@ -5,14 +5,26 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from bootslang.slang.link.elf import PF_R, PF_W, PF_X, ElfSymbol, Executable, load, page_segments
+from bootslang.slang.link.dynamic import DynamicTables
+from bootslang.slang.link.elf import (
+    ET_DYN,
+    ET_EXEC,
+    PF_R,
+    PF_W,
+    PF_X,
+    ElfSymbol,
+    Executable,
+    Segment,
+    load,
+    page_segments,
+)
 from bootslang.slang.link.errors import LinkError
 from bootslang.slang.link.kinds import EM_386
 from bootslang.slang.link.layout import PAGE_BYTES, Layout, check, place
 from bootslang.slang.link.lines import line_table
 from bootslang.slang.link.listing import listing
-from bootslang.slang.link.moving import offsets, relocation_table
-from bootslang.slang.link.objects import LoadedObject, Symbol, read_object
+from bootslang.slang.link.moving import RelocationTable
+from bootslang.slang.link.objects import LoadedObject, Section, Symbol, read_object
 from bootslang.slang.link.reach import named, reached_sections
 from bootslang.slang.link.relocate import Relocator
 from bootslang.slang.link.request import Image, LinkRequest
@@ -41,9 +53,9 @@ def link(request: LinkRequest) -> Image:
     names = Names(request.name, objects, request.symbols)
     reached = reached_sections(request, objects, names)
     kept = [section for loaded in objects for section in loaded.sections if section in reached]
-    table = relocation_table(request.name, kept, names) if request.relocatable else None
-    if table:
-        kept.append(table)
+    tables = tables_of(request, kept, names)
+    if tables:
+        kept += tables.sections
     if request.lines:
         draft = place(request, kept, names)  # code lies before the table, and stays where it is
         debug = Relocator(request, draft, names).debug_sections(objects)
@@ -57,17 +69,25 @@ def link(request: LinkRequest) -> Image:
         )
     entry = entry_address(request, objects, names, layout)
     relocator = Relocator(request, layout, names)
-    relocations = relocator.absolute_addresses()
-    if table:
-        table.data = offsets(relocations)
+    places = relocator.absolute_addresses()
+    if tables:
+        tables.fill(layout, places)
     data = relocator.image()
     text = listing(request, layout, entry)
     symbols = list(elf_symbols(objects, names, layout))
-    whole = [load(PF_R | PF_W | PF_X, layout.base, layout.file_end, layout.memory_end)]
-    segments = page_segments(layout) if request.paged else whole
-    debug = relocator.debug_sections(objects)
-    shown = whole if request.kind == "flat" else segments
-    elf = Executable(machine, entry, layout.base, data, layout.sections, shown, symbols, debug).write()
+    segments = page_segments(layout) if request.paged else [whole(layout)]
+    elf = Executable(
+        machine=machine,
+        type=ET_DYN if request.position_independent else ET_EXEC,
+        entry=entry,
+        base=layout.base,
+        head=request.head if request.kind != "flat" else 0,
+        data=data,
+        sections=layout.sections,
+        segments=segments if request.kind != "flat" else [whole(layout)],
+        symbols=symbols,
+        debug=relocator.debug_sections(objects),
+    ).write()
     return Image(
         name=request.name,
         data=data if request.kind == "flat" else elf,
@@ -75,11 +95,26 @@ def link(request: LinkRequest) -> Image:
         entry=entry,
         memory_bytes=layout.memory_end - layout.base,
         symbols=MappingProxyType(addresses(symbols)),
-        relocations=relocations,
+        relocations=tuple(places),
         segments=tuple(segments),
         elf=elf,
         map=text,
     )
+
+
+def tables_of(
+    request: LinkRequest, sections: Sequence[Section], names: Names
+) -> RelocationTable | DynamicTables | None:
+    """What the image has to hold so that it can be moved."""
+    if not request.relocatable:
+        return None
+    tables = RelocationTable if request.kind == "flat" else DynamicTables
+    return tables(request.name, sections, names)
+
+
+def whole(layout: Layout) -> Segment:
+    """One segment with every right: how a flat image lies in memory that nobody protects."""
+    return load(PF_R | PF_W | PF_X, layout.base, layout.file_end, layout.memory_end)
 
 
 def check_machines(request: LinkRequest, objects: Sequence[LoadedObject]) -> int:

@@ -17,19 +17,33 @@ from bootslang.slang.link.objects import SHF_ALLOC, SHT_PROGBITS, Relocation, Se
 from bootslang.slang.link.resolve import LINKER, Names, owner_at, target_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from bootslang.slang.link.layout import Layout
     from bootslang.slang.link.request import AbsoluteAddress
 
 OFFSET: Final = struct.Struct("<I")
 ADDRESS_BYTES: Final = 8
 
 
-def relocation_table(image: str, sections: Iterable[Section], names: Names) -> Section | None:
-    """The section `.relocations` for `sections`, its size known and its offsets still to come; None if it is empty.
+class RelocationTable:
+    """The section `.relocations`: its size is known before the image's layout is, its contents after."""
+
+    def __init__(self, image: str, sections: Iterable[Section], names: Names) -> None:
+        size = OFFSET.size * count_addresses(image, sections, names)
+        self.table = Section(LINKER, RELOCATIONS, SHT_PROGBITS, SHF_ALLOC, OFFSET.size, size, bytes(size))
+        self.sections = [self.table] if size else []
+
+    def fill(self, _: Layout, addresses: Mapping[AbsoluteAddress, int]) -> None:
+        """Write what depends on places."""
+        self.table.data = b"".join(OFFSET.pack(place.offset) for place in addresses)
+
+
+def count_addresses(image: str, sections: Iterable[Section], names: Names) -> int:
+    """How many addresses of the image's own parts `sections` hold, all of which can be adjusted.
 
     Raises:
-        LinkError: Something in `sections` cannot be adjusted when the image moves.
+        LinkError: One of them cannot.
 
     """
     count = 0
@@ -37,10 +51,7 @@ def relocation_table(image: str, sections: Iterable[Section], names: Names) -> S
         for relocation in section.relocations:
             check_movable(image, section, relocation, names)
             count += relocation.kind.formula == "absolute" and names.moves(relocation.symbol)
-    if not count:
-        return None
-    size = OFFSET.size * count
-    return Section(LINKER, RELOCATIONS, SHT_PROGBITS, SHF_ALLOC, OFFSET.size, size, bytes(size))
+    return count
 
 
 def check_movable(image: str, section: Section, relocation: Relocation, names: Names) -> None:
@@ -58,8 +69,3 @@ def check_movable(image: str, section: Section, relocation: Relocation, names: N
             f"{image}: {where} holds the distance to `{name}` ({kind.name}), which does not move with the image; "
             "use its address"
         )
-
-
-def offsets(relocations: Iterable[AbsoluteAddress]) -> bytes:
-    """The content of `.relocations`."""
-    return b"".join(OFFSET.pack(offset) for offset, _ in relocations)

@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from bootslang.slang.link.request import ObjectFile
 
 SHT_PROGBITS: Final = 1
+SHT_STRTAB: Final = 3
+SHT_RELA: Final = 4
+SHT_HASH: Final = 5
+SHT_DYNAMIC: Final = 6
 SHT_NOTE: Final = 7
 SHT_NOBITS: Final = 8
+SHT_DYNSYM: Final = 11
 SHF_WRITE: Final = 1
 SHF_ALLOC: Final = 2
 SHF_EXECINSTR: Final = 4

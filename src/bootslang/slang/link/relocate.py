@@ -35,16 +35,20 @@ class Relocator:
         self.layout = layout
         self.names = names
 
-    def absolute_addresses(self) -> tuple[AbsoluteAddress, ...]:
-        """Where absolute addresses of the image's own parts stand in it, in rising order."""
-        return tuple(
-            sorted(
-                AbsoluteAddress(address - self.layout.base + relocation.offset, relocation.kind.size)
-                for section, address in self.layout.addresses.items()
-                for relocation in section.relocations
-                if relocation.kind.formula == "absolute" and self.names.moves(relocation.symbol)
-            )
-        )
+    def absolute_addresses(self) -> dict[AbsoluteAddress, int]:
+        """Where absolute addresses of the image's own parts stand in it, in rising order, and what they are."""
+        found = {
+            AbsoluteAddress(address - self.layout.base + one.offset, one.kind.size): self.target(one) + one.addend
+            for section, address in self.layout.addresses.items()
+            for one in section.relocations
+            if one.kind.formula == "absolute" and self.names.moves(one.symbol)
+        }
+        return dict(sorted(found.items()))
+
+    def target(self, relocation: Relocation) -> int:
+        """The address of what `relocation` refers to; 0 for a weak name that nobody defines."""
+        definition = self.names.definition(relocation.symbol)
+        return (self.layout.address_of(definition) if definition else 0) or 0
 
     def image(self) -> bytes:
         """The image's bytes from its base to the end of its file part."""
@@ -64,10 +68,7 @@ class Relocator:
         kind = relocation.kind
         if kind.formula == "none":
             return
-        definition = self.names.definition(relocation.symbol)
-        target = self.layout.address_of(definition) if definition else 0
-        if target is None:
-            target = 0
+        target = self.target(relocation)
         value = target + relocation.addend
         if kind.formula != "absolute":
             value -= address

@@ -47,10 +47,10 @@ class LinkRequest:
         objects: What it is made of. Sections are placed in this order.
         base: The address of its first byte.
         kind: `flat` gives bytes to be put at `base`; `elf32` and `elf64` give an executable.
-        relocatable: A flat image of 64-bit code that finds in itself what it takes to move it (`moving.py`), and whose
-            rights change at pages only.
+        relocatable: Whether it may be moved. A flat image finds in itself what that takes (`moving.py`), and its rights
+            change at pages only; an `elf64` is a position-independent executable (`dynamic.py`). 64-bit code alone.
         lines: Whether the image holds a table of its source lines (`lines.py`).
-        head: Bytes that stay free at the image's beginning, for who writes headers there.
+        head: Bytes that stay free at the image's beginning, for headers: an executable's own, or a loader's.
         entry: The symbol where it is entered. Without one, its `.start` section is the entry.
         file_limit: The most bytes that its file part may have.
         memory_limit: The most bytes that it may occupy, zero-filled data included.
@@ -80,6 +80,11 @@ class LinkRequest:
     def paged(self) -> bool:
         """Whether sections of different rights lie on different pages."""
         return self.relocatable or self.kind != "flat"
+
+    @property
+    def position_independent(self) -> bool:
+        """Whether it is an executable that its loader moves."""
+        return self.relocatable and self.kind != "flat"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,6 +89,10 @@ class Names:
         definition = self.definition(symbol)
         return definition is not None and (definition.section is not None or definition.object == LINKER)
 
+    def holds_address(self, section: Section) -> bool:
+        """Whether `section` holds the address of something that moves with the image."""
+        return any(one.kind.formula == "absolute" and self.moves(one.symbol) for one in section.relocations)
+
     def report_missing(self, used: list[tuple[Section, int, Symbol]]) -> None:
         """Raise the error that tells all undefined names and where they are used, if there are any."""
         if not used:
