@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 LOADER_BYTES_MAX: Final = 64 << 10
-"""Stages 2 to 4, both widths, on one disk."""
+"""Stages 2 to 4 on one disk, with stage 4 in the width of its kernel."""
 ANY_DISK: Final = LoaderOptions(sector_size=512, partition_bytes=64 << 20)
 COMPILE: Final = "from bootslang.rocket import compile_units; compile_units()"
 
@@ -34,6 +34,8 @@ COMPILE: Final = "from bootslang.rocket import compile_units; compile_units()"
 class Size:
     """One line of the table, in bytes."""
 
+    kernel: str
+    """That of the disk: "64-bit" or "32-bit"."""
     codecs: str
     """Which ones the disk has beside `none`."""
     stage: str
@@ -54,7 +56,7 @@ class Size:
 def main() -> dict[str, object]:
     """Measure and print; what was measured, for the file."""
     console = Console()
-    found = [*sizes(()), *sizes(rocket.CODECS)]
+    found = [size for bits in (64, 32) for codecs in ((), rocket.CODECS) for size in sizes(bits, codecs)]
     console.print(size_table(found))
     cold, cached = compile_seconds()
     console.print(
@@ -63,30 +65,31 @@ def main() -> dict[str, object]:
     return {"sizes": [asdict(size) for size in found], "compile_seconds": {"cold": cold, "warm": cached}}
 
 
-def sizes(codecs: Iterable[str]) -> Iterator[Size]:
-    """The stages of a disk with these codecs, and stages 2 to 4 as one."""
+def sizes(bits: int, codecs: Iterable[str]) -> Iterator[Size]:
+    """The stages of a disk with a kernel of this width and with these codecs, and stages 2 to 4 as one."""
     chosen = tuple(codecs)
     name = ", ".join(chosen) or "none"
-    stages = rocket.stages(codecs=chosen)
+    kernel = f"{bits}-bit"
+    stages = rocket.stages(codecs=chosen, bits={bits})
     on_disk = [size.on_disk for size in make_loader(stages, ANY_DISK).sizes]
     for image, size in zip(stages.all(), on_disk, strict=True):
         budget = BOOT_SECTOR_CODE_BYTES if image is stages.stage1 else None
-        yield Size(name, image.name, len(image.data), image.memory_bytes, size, budget)
+        yield Size(kernel, name, image.name, len(image.data), image.memory_bytes, size, budget)
     later = sum(len(image.data) for image in stages.all()[1:])
-    yield Size(name, "stages 2 to 4", later, None, sum(on_disk[1:]), LOADER_BYTES_MAX)
+    yield Size(kernel, name, "stages 2 to 4", later, None, sum(on_disk[1:]), LOADER_BYTES_MAX)
 
 
 def size_table(found: Sequence[Size]) -> Table:
     """The stages' sizes beside their budgets."""
     table = Table(title="Sizes in bytes; on the disk, stages 3 and 4 are packed")
-    for heading in ("codecs", "stage"):
+    for heading in ("kernel", "codecs", "stage"):
         table.add_column(heading)
     for heading in ("image", "in memory", "on the disk", "budget"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for size in found:
         numbers = ("" if number is None else str(number) for number in (size.image, size.in_memory, size.on_disk))
-        table.add_row(size.codecs, size.stage, *numbers, str(size.budget or ""), size.verdict)
+        table.add_row(size.kernel, size.codecs, size.stage, *numbers, str(size.budget or ""), size.verdict)
     return table
 
 

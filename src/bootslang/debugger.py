@@ -3,7 +3,8 @@
 Each stage is a flat image on the disk; beside it the linker makes an ELF file of the same bytes at the same addresses,
 with line numbers that lead to the Python source. These are written to the user's cache, named by their contents.
 
-Stage 4 is there twice, for 64-bit and for 32-bit CPUs, at the same addresses: a session loads the one that will run.
+Stage 4 may be there twice, for CPUs with and without long mode, at the same addresses: a session loads the one that
+will run.
 """
 
 import os
@@ -16,6 +17,7 @@ from xxhash import xxh3_64_hexdigest
 
 from bootslang.errors import InputInvalid
 from bootslang.image import inspect
+from bootslang.image.format import STAGE_LIFT32, STAGE_LIFT64, STAGE_NAMES
 from bootslang.rocket import Stages, stages
 from bootslang.slang.cache import default_directory
 
@@ -57,10 +59,12 @@ def session_for(disk: str | os.PathLike[str], port: int, *, cpu: str | None = No
     boot = inspect(disk).boot
     chunks = [chunk for manifest in boot.manifests for blob in manifest.blobs for chunk in blob.chunks] if boot else []
     model = (cpu or "").split(",")[0]
-    linked = stages(codecs={chunk.codec for chunk in chunks})
     loader = boot.loader_slots[0].stages if boot else ()
+    names = {stage.name for stage in loader}
+    widths = {bits for bits, index in ((64, STAGE_LIFT64), (32, STAGE_LIFT32)) if STAGE_NAMES[index] in names}
+    linked = stages(codecs={chunk.codec for chunk in chunks}, bits=widths)
     of_disk = [(stage.address, stage.memory) for stage in loader[1:]]
-    ours = [(image.base, image.memory_bytes) for image in (linked.stage3, linked.lift64, linked.lift32)]
+    ours = [(image.base, image.memory_bytes) for image in linked.all()[2:]]
     return session(linked, port, long_mode=model not in CPUS_WITHOUT_LONG_MODE, fits=of_disk == ours)
 
 
@@ -69,10 +73,11 @@ def session(linked: Stages, port: int, *, long_mode: bool = True, fits: bool = T
 
     `long_mode`: whether the machine's CPU has it, so that the 64-bit stage 4 will run.
     """
-    chosen = (linked.stage1, linked.stage2, linked.stage3, linked.lift64 if long_mode else linked.lift32)
+    lift = linked.lift64 if long_mode and linked.lift64 else linked.lift32
+    chosen = (linked.stage1, linked.stage2, linked.stage3, lift)
     folder = default_directory() / "symbols"
     try:
-        symbols = tuple(_write(folder, image.name, image.elf) for image in chosen)
+        symbols = tuple(_write(folder, image.name, image.elf) for image in chosen if image is not None)
     except OSError as error:
         raise InputInvalid(
             f"The symbols cannot be written to {folder}: {error.strerror}.",

@@ -17,7 +17,7 @@ from bootslang.boot.pvh.notes import pvh_notes
 from bootslang.slang.link import HEAD_BYTES, Image, LinkError, LinkRequest, ObjectFile, link, loader_elf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from bootslang.slang.emit import RunTime
 
@@ -74,12 +74,14 @@ class Stages:
     stage1: Image
     stage2: Image
     stage3: Image
-    lift64: Image
-    lift32: Image
+    lift64: Image | None
+    lift32: Image | None
+    """A disk has the one of its kernel's width, and both while it keeps kernels of both."""
 
     def all(self) -> tuple[Image, ...]:
         """In the order in which they run."""
-        return self.stage1, self.stage2, self.stage3, self.lift64, self.lift32
+        found = (self.stage1, self.stage2, self.stage3, self.lift64, self.lift32)
+        return tuple(image for image in found if image is not None)
 
 
 def compile_units() -> dict[str, bytes]:
@@ -113,8 +115,10 @@ def objects() -> dict[str, bytes]:
     return compile_units()
 
 
-def stages(*, codecs: Iterable[str] = CODECS) -> Stages:
+def stages(*, codecs: Iterable[str] = CODECS, bits: Container[int] = (64, 32)) -> Stages:
     """Link the stages of a disk that uses `codecs` (names as in CODECS; `none` needs no code).
+
+    `bits`: of the kernels on it. The 32-bit stage 4 runs on any CPU, the 64-bit one boots any kernel.
 
     Raises:
         LinkError: A stage does not fit its place; the message says by how much.
@@ -126,15 +130,21 @@ def stages(*, codecs: Iterable[str] = CODECS) -> Stages:
         linked("stage1", low.BOOT_SECTOR, low.BOOT_SECTOR_CODE_BYTES, low.BOOT_SECTOR_CODE_BYTES),
         linked("stage2", low.STAGE2, low.STAGE2_END - low.STAGE2),
         linked("stage3", low.STAGE3, low.STAGE3_END - low.STAGE3),
-        linked(
-            "lift64",
-            low.STAGE4,
-            low.STAGE4_END - low.STAGE4,
-            extra=[f"codec_{codec}_64" for codec in chosen],
-            relocatable=True,
-        ),
-        linked("lift32", low.STAGE4, low.STAGE4_END - low.STAGE4, extra=[f"codec_{codec}_32" for codec in chosen]),
+        lift64(chosen) if 64 in bits else None,
+        lift32(chosen) if 32 in bits else None,
     )
+
+
+def lift64(codecs: Iterable[str] = CODECS) -> Image:
+    """Stage 4 for CPUs with long mode."""
+    room = layout.STAGE4_END - layout.STAGE4
+    return linked("lift64", layout.STAGE4, room, extra=[f"codec_{codec}_64" for codec in codecs], relocatable=True)
+
+
+def lift32(codecs: Iterable[str] = CODECS) -> Image:
+    """Stage 4 for 32-bit kernels, and for CPUs that run no others."""
+    room = layout.STAGE4_END - layout.STAGE4
+    return linked("lift32", layout.STAGE4, room, extra=[f"codec_{codec}_32" for codec in codecs])
 
 
 def linked(

@@ -14,7 +14,8 @@ import pytest
 from bootslang import Image, debugger
 from bootslang.boot.lift import payload
 from bootslang.kernel.debian import cloud_kernel, i386_kernel
-from support.disks import FakeStages, elf_kernel
+from support.disks import elf_kernel, fake_stages
+from support.elf_writer import Elf
 
 LINE = "part.kind = record.kind"
 """A line of stage 4: the manifest's first blob is entered."""
@@ -76,12 +77,22 @@ def test_every_stage_s_symbols_are_there_once() -> None:
     assert session.fits
     assert session == debugger.session_for("disk.img", 1234)
     assert session.command().endswith("-ex 'target remote 127.0.0.1:1234'")
-    narrow = debugger.session_for("disk.img", 1234, cpu="pentium3")
-    assert narrow.symbols[-1].name.startswith("lift32-")
+
+
+def test_a_cpu_without_long_mode_has_a_stage_4_where_the_kernel_is_32_bit() -> None:
+    """Is the stage 4 taken that will run: the CPU's where the disk has both, none where the machine stops before?"""
+    Path("i386").write_bytes(Elf(bits=32).build())
+    found = []
+    for kernel in ("vmlinux", "i386", "i386", "i386"):
+        Image(kernel=elf() if kernel == "vmlinux" else kernel).build("disk.img")
+        sessions = [debugger.session_for("disk.img", 1234, cpu=cpu) for cpu in ("pentium3", "qemu64")]
+        assert all(session.fits for session in sessions)
+        found.append([session.symbols[-1].name.partition("-")[0] for session in sessions])
+    assert found == [["stage3", "lift64"], ["lift32", "lift64"], ["lift32", "lift64"], ["lift32", "lift32"]]
 
 
 def test_a_loader_of_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bootslang.image.builder.linked_stages", lambda codecs: FakeStages(codecs=codecs))
+    monkeypatch.setattr("bootslang.image.builder.linked_stages", fake_stages)
     Image(kernel=elf()).build("disk.img")
     assert not debugger.session_for("disk.img", 1234).fits
 

@@ -126,7 +126,7 @@ bootslang: internal error: ZeroDivisionError: division by zero
 def test_each_error_has_its_exit_code_and_no_traceback(
     bootslang: Command, monkeypatch: pytest.MonkeyPatch, kernel: Path, error: BaseException, expected: Result
 ) -> None:
-    def fail(_codecs: tuple[str, ...]) -> object:
+    def fail(_codecs: tuple[str, ...], _bits: frozenset[int]) -> object:
         raise error
 
     monkeypatch.setattr(builder, "linked_stages", fail)

@@ -79,10 +79,10 @@ def test_an_elf_stops_at_its_entry() -> None:
 
 def test_a_budget_is_kept_or_not() -> None:
     """Does the table say it when a stage is too large?"""
-    size = stages.Size("none", "stage 1", 441, 441, 441, 440)
+    size = stages.Size("64-bit", "none", "stage 1", 441, 441, 441, 440)
     assert size.verdict == "OVER by 1"
-    assert stages.Size("none", "stage 1", 430, 430, 430, 440).verdict == "ok, 10 left"
-    assert stages.Size("none", "stage 3", 430, 430, 430, None).verdict == ""
+    assert stages.Size("64-bit", "none", "stage 1", 430, 430, 430, 440).verdict == "ok, 10 left"
+    assert stages.Size("64-bit", "none", "stage 3", 430, 430, 430, None).verdict == ""
 
 
 def test_counts_that_differ_are_told() -> None:

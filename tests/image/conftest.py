@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from bootslang.image import builder
-from support.disks import FakeStages, elf_kernel
+from support import disks
+from support.disks import elf_kernel
 
 
 @pytest.fixture(autouse=True)
 def fake_stages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("machine"):
         return
-    monkeypatch.setattr(builder, "linked_stages", lambda codecs: FakeStages(codecs=codecs))
+    monkeypatch.setattr(builder, "linked_stages", disks.fake_stages)
 
 
 @pytest.fixture

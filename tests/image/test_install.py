@@ -13,6 +13,8 @@ from bootslang.image import Image, builder, inspect, verify
 from bootslang.image import format as disk
 from bootslang.image.loader import OPTIONS, OPTIONS_SYMBOL, Stages
 from support.disks import MIB, partitioned
+from support.elf_writer import Elf
+from support.payloads import bzimage
 
 TABLE = """\
 label: dos
@@ -88,7 +90,7 @@ def test_a_logical_partition_is_told_to_stage_1(tmp_path: Path, kernel: Path) ->
     before = image.read_bytes()
     report = Image(kernel=kernel).build(image)
     assert report.partition.logical
-    stage1 = builder.linked_stages(()).stage1
+    stage1 = builder.linked_stages((), frozenset({64})).stage1
     place = stage1.symbols[OPTIONS_SYMBOL] - stage1.base
     assert OPTIONS.unpack_from(image.read_bytes(), place) == (4096, 512, 64)
     assert image.read_bytes()[512 : 4096 * 512] == before[512 : 4096 * 512]
@@ -97,7 +99,7 @@ def test_a_logical_partition_is_told_to_stage_1(tmp_path: Path, kernel: Path) ->
 
 def test_a_primary_partition_is_left_to_stage_1(image: Path, kernel: Path) -> None:
     Image(kernel=kernel).build(image)
-    stage1 = builder.linked_stages(()).stage1
+    stage1 = builder.linked_stages((), frozenset({64})).stage1
     assert OPTIONS.unpack_from(image.read_bytes(), stage1.symbols[OPTIONS_SYMBOL] - stage1.base) == (0, 512, 64)
 
 
@@ -107,15 +109,30 @@ def test_the_loader_keeps_the_codecs_of_the_older_generation(
     asked: list[tuple[str, ...]] = []
     plain = builder.linked_stages
 
-    def stages(codecs: tuple[str, ...]) -> Stages:
+    def stages(codecs: tuple[str, ...], bits: frozenset[int]) -> Stages:
         asked.append(codecs)
-        return plain(codecs)
+        return plain(codecs, bits)
 
     monkeypatch.setattr(builder, "linked_stages", stages)
     for codec in ("bzip2", "none", "none", "none"):
         Image(kernel=kernel, initrds=[initrd], codec=codec).build(image)
         assert verify(image) == []
     assert asked == [("bzip2",), ("bzip2",), ("bzip2",), ()]
+
+
+def test_a_disk_has_the_stages_4_of_its_kernels_widths(image: Path, kernel: Path) -> None:
+    """Are both there as long as generations of both widths are, and else that of the kernel alone?"""
+    narrow = image.with_name("i386")
+    seen = []
+    for content in (kernel, Elf(bits=32).build(), bzimage({"xloadflags": 0}), bzimage({"xloadflags": 0}), kernel):
+        if isinstance(content, bytes):
+            narrow.write_bytes(content)
+        Image(kernel=narrow if isinstance(content, bytes) else content).build(image)
+        assert verify(image) == []
+        boot = inspect(image).boot
+        assert boot is not None
+        seen.append([stage.name[9:11] for stage in boot.loader_slots[0].stages if "stage 4" in stage.name])
+    assert seen == [["64"], ["64", "32"], ["64", "32"], ["32"], ["64", "32"]]
 
 
 @pytest.mark.parametrize(

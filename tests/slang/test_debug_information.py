@@ -76,7 +76,7 @@ def test_parameters_have_names_and_types(program: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lift32", "lift64"])
 def test_lines_of_stage_4_have_addresses(name: str, tmp_path: Path) -> None:
-    image = getattr(rocket.stages(), name)
+    image = getattr(rocket, name)()
     elf = tmp_path / f"{name}.elf"
     elf.write_bytes(image.elf)
     path = Path(memory_map.__file__)

@@ -29,6 +29,8 @@ class FakeStages:
 
     seed: int = 1
     codecs: tuple[str, ...] = ()
+    bits: frozenset[int] = frozenset({64, 32})
+    """The widths of stage 4."""
 
     def _stage(self, name: str, size: int, base: int, symbols: Mapping[str, int] | None = None) -> FakeStage:
         data = Random(f"{name} {self.seed} {self.codecs}").randbytes(size)
@@ -48,16 +50,21 @@ class FakeStages:
         return self._stage("stage 3", 7000, 0x10000)
 
     @property
-    def lift64(self) -> FakeStage:
-        return self._stage("lift64", 20_000, 0x20000)
+    def lift64(self) -> FakeStage | None:
+        return self._stage("lift64", 20_000, 0x20000) if 64 in self.bits else None
 
     @property
     def lift32(self) -> FakeStage | None:
-        return self._stage("lift32", 18_000, 0x20000)
+        return self._stage("lift32", 18_000, 0x20000) if 32 in self.bits else None
+
+
+def fake_stages(codecs: tuple[str, ...], bits: frozenset[int]) -> FakeStages:
+    """In the place of `builder.linked_stages`."""
+    return FakeStages(codecs=codecs, bits=bits)
 
 
 def elf_kernel(size: int, seed: int = 1) -> bytes:
-    """A 64-bit ELF kernel with one segment of `size` bytes that do not compress."""
+    """A 64-bit ELF kernel like Linux's, with one segment of `size` bytes that do not compress."""
     physical = 0x100_0000
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",

@@ -20,6 +20,7 @@ from bootslang.image import format as disk
 from bootslang.image.contents import Contents, Progress, advancing
 from bootslang.image.disks import bootable, guess_sector_size
 from bootslang.image.filesystems import recognise
+from bootslang.image.generation import kernel_bits
 from bootslang.image.layout import NewDisk, parse_size, whole_mib
 from bootslang.image.loader import (
     Loader,
@@ -87,11 +88,11 @@ class Image:
         return job.run()
 
 
-def linked_stages(codec_names: tuple[str, ...]) -> Stages:
-    """The rocket's stages, linked with these codecs."""
+def linked_stages(codec_names: tuple[str, ...], bits: frozenset[int]) -> Stages:
+    """The rocket's stages, linked with these codecs, for kernels of these widths."""
     from bootslang.rocket import stages
 
-    return stages(codecs=codec_names)
+    return stages(codecs=codec_names, bits=bits)
 
 
 class _Job:
@@ -181,7 +182,7 @@ class _Job:
         boot = Region(place.medium, partition.offset, partition.size)
         existing = update.examine(boot)
         plan = update.plan_update(payload, existing, boot.size)
-        loader = self._loader(payload, existing, partition)
+        loader = self._loader(payload, existing, boot, partition)
         installer = update.Installer(place.medium, boot)
         total = sum(blob.size for blob in payload.blobs)
         installer.install(loader, payload, existing, plan, advancing(self.progress, "write", total))
@@ -202,10 +203,14 @@ class _Job:
             warnings=(*self.contents.warnings, *_warnings(plan, existing, payload, boot.size)),
         )
 
-    def _loader(self, payload: Payload, existing: update.Existing, partition: Partition) -> Loader:
-        """The loader knows the codecs of the old generations too: until the new manifest is written, they boot."""
+    def _loader(self, payload: Payload, existing: update.Existing, boot: Medium, partition: Partition) -> Loader:
+        """The loader knows codecs and widths of the old generations too: until the new manifest is written, they boot.
+
+        A 64-bit kernel needs the 64-bit stage 4, and a 32-bit one the other, if the CPU is to be any that it runs on.
+        """
         numbers = {chunk.codec for blob in payload.blobs for chunk in blob.chunks}
         numbers |= {number for generation in existing.whole for number in generation.codecs}
+        widths = {self.contents.kernel.bits, *(kernel_bits(boot, generation) for generation in existing.whole)}
         names = sorted(codecs.BY_NUMBER[number].name for number in numbers if number != disk.CODEC_NONE)
         options = LoaderOptions(
             sector_size=partition.sector_size,
@@ -214,7 +219,7 @@ class _Job:
             framebuffer=self.framebuffer,
             logical_lba=partition.first_lba if partition.logical else 0,
         )
-        return make_loader(linked_stages(tuple(names)), options)
+        return make_loader(linked_stages(tuple(names), frozenset(widths)), options)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootslang.errors import FormatInvalid
+from bootslang.errors import FormatInvalid, KernelInvalid
 from bootslang.image import format as disk
 from bootslang.image.codecs import in_parallel, unpack_chunk
 from bootslang.image.medium import Medium
+from bootslang.kernel import entry_bits
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,16 @@ def read_generation(boot: Medium, slot: int) -> Generation:
     manifest = read_manifest(boot, slot)
     tables = tuple(blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size) for blob in manifest.blobs)
     return Generation(slot, manifest, tables)
+
+
+def kernel_bits(boot: Medium, generation: Generation) -> int:
+    """In which mode its kernel is entered, 32 or 64; 32 too for one that this version of ours does not understand."""
+    pairs = zip(generation.manifest.blobs, generation.tables, strict=True)
+    table = next(table for blob, table in pairs if blob.kind in disk.KERNEL_KINDS)
+    try:
+        return entry_bits(next(read_chunks(boot, table[:1])))
+    except KernelInvalid:
+        return 32
 
 
 def is_whole(boot: Medium, generation: Generation) -> bool:

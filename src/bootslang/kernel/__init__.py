@@ -12,6 +12,15 @@ Reading order: `model` (the Kernel and its limits), `file` (random access to unt
 `identify` (what a wrong file is), `payload` (the ELF file inside a bzImage), `debian` (kernels to test with).
 """
 
-from bootslang.kernel.model import PROTOCOLS, Handoff, Kernel, KernelKind, Limits, Segment, SetupHeader
+from bootslang.kernel.model import (
+    PROTOCOLS,
+    Handoff,
+    Kernel,
+    KernelKind,
+    Limits,
+    Segment,
+    SetupHeader,
+    entry_bits,
+)
 
-__all__ = ["PROTOCOLS", "Handoff", "Kernel", "KernelKind", "Limits", "Segment", "SetupHeader"]
+__all__ = ["PROTOCOLS", "Handoff", "Kernel", "KernelKind", "Limits", "Segment", "SetupHeader", "entry_bits"]

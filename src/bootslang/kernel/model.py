@@ -285,6 +285,14 @@ class Kernel:
         return description
 
 
+def entry_bits(head: bytes) -> int:
+    """In which mode a kernel is entered, 32 or 64, by the first of its `pieces` alone."""
+    from bootslang.kernel import bzimage, elf
+
+    file = FileBytes.of(head)
+    return elf.bits(file) if elf.recognises(file) else bzimage.bits(file)
+
+
 def _protocol(name: str) -> Protocol:
     for protocol in PROTOCOLS:
         if name == protocol:

@@ -42,7 +42,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], int]:
     """Run to a function's first instruction, let gdb do what makes it fault, and run on: the report, that address."""
-    address = rocket.stages(codecs=()).lift64.symbols[function]
+    address = rocket.lift64(()).symbols[function]
     with Machine(disk, accel="tcg", memory=256, gdb=True, debugcon=True).start() as guest:
         script = [f"target remote 127.0.0.1:{guest.gdb_port}", f"hbreak *{address}", "continue", *commands]
         arguments = [part for command in [*script, "delete", "detach"] for part in ("-ex", command)]
@@ -65,7 +65,7 @@ def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], i
 def place_of(address: int) -> tuple[str, str, int]:
     """The innermost function, file and line by another reader of DWARF; line 0 where the compiler names none."""
     with NamedTemporaryFile() as file:
-        file.write(rocket.stages(codecs=()).lift64.elf)
+        file.write(rocket.lift64(()).elf)
         file.flush()
         command = ["addr2line", "-f", "-i", "-e", file.name, hex(address)]
         function, place = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[:2]

@@ -16,7 +16,7 @@ from support import line_table
 @pytest.fixture(scope="module")
 def table() -> bytes:
     """The table of the 64-bit stage 4."""
-    image = rocket.stages().lift64
+    image = rocket.lift64()
     return image.data[image.symbols["__lines_start"] - image.base : image.symbols["__lines_end"] - image.base]
 
 

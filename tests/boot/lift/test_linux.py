@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bootslang import Machine
+from bootslang import Image, Machine
 from bootslang.kernel import debian
 from support.linux import COMMAND_LINE, Guests, Report, archive, fails, initramfs, run
 
@@ -123,6 +123,20 @@ def test_without_a_random_generator_there_is_no_seed(guests: Guests) -> None:
 
 def test_a_64_bit_kernel_on_a_32_bit_cpu_is_told(guests: Guests) -> None:
     disk = guests.disk(debian.cloud_kernel())
+    message = "this processor has no long mode (64 bits), but this disk's kernel is a 64-bit one"
+    fails(Machine(disk, accel="tcg", memory=256, cpu="pentium3"), message)
+
+
+def test_a_disk_with_generations_of_both_widths(guests: Guests, tmp_path: Path) -> None:
+    """Does the 64-bit stage 4 start a 32-bit kernel, and the 32-bit one say what is wrong with a 64-bit one?"""
+    disk = guests.disk(debian.cloud_kernel(), bytes(32 * MIB))
+    initrds = [tmp_path / name for name in ("1", "2", "3")]
+    for path, content in zip(initrds, (i386(random=RANDOM), SECOND, THIRD), strict=True):
+        path.write_bytes(content)
+    report = Image(kernel=debian.i386_kernel(), initrds=initrds, command_line=COMMAND_LINE).build(disk)
+    assert len(report.kept) == 2
+    check(run(Machine(disk, accel="tcg", memory=256, cpu="qemu64")), "i686")
+    Image(kernel=debian.cloud_kernel()).build(disk)
     message = "this is a 64-bit kernel, and this CPU has no long mode (64 bits): take a 32-bit kernel"
     fails(Machine(disk, accel="tcg", memory=256, cpu="pentium3"), message)
 

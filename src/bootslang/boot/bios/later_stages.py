@@ -26,13 +26,16 @@ compile_for("protected32")
 
 @fn
 def choose_lift(header: LoaderHeader, context: BootContext) -> usize:
-    """Take the 64-bit stage 4 where the processor and the disk have it, else the 32-bit one."""
+    """Take the 64-bit stage 4 where processor and disk have it, else the 32-bit one.
+
+    A disk with a 64-bit kernel has the 64-bit one alone: nothing else could start it.
+    """
     if has_long_mode():
         context.flags |= FLAG_LONG_MODE
         if header.stages[STAGE_LIFT64].packed != 0:
             return STAGE_LIFT64
-    if header.stages[STAGE_LIFT32].packed == 0:
-        raise BootError("this processor has no long mode, and this disk carries no 32-bit stage 4")
+    elif header.stages[STAGE_LIFT32].packed == 0:
+        raise BootError("this processor has no long mode (64 bits), but this disk's kernel is a 64-bit one")
     return STAGE_LIFT32
 
 
