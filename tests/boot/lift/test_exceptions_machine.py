@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootslang import Machine, rocket
+from bootslang import Image, Machine, rocket
 from bootslang.kernel import debian
 from support.linux import Guests
+from support.own_kernels import OwnKernel, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from bootslang.emulator import Guest
 
 pytestmark = pytest.mark.machine
 
@@ -31,6 +34,7 @@ LAST = "bootslang.boot.lift.handover.enter"
 NOT_MAPPED = 0x7000_0000_0000
 NOT_CANONICAL = 0x8000_0000_0000
 UD2 = 0x0B0F
+SCREEN, SCREEN_BYTES, COLUMNS = 0xB8000, 4000, 80
 END = "Boot stopped. Reset the machine to try again."
 LIMIT_SECONDS = 60
 
@@ -47,19 +51,25 @@ def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], i
         script = [f"target remote 127.0.0.1:{guest.gdb_port}", f"hbreak *{address}", "continue", *commands]
         arguments = [part for command in [*script, "delete", "detach"] for part in ("-ex", command)]
         subprocess.run(["gdb", "-q", "-batch", "-nx", *arguments], check=True, capture_output=True, timeout=120)
-        outcome = guest.watch(expect=f"{END}\r\n", timeout=LIMIT_SECONDS).check()
-        report = report_of(outcome.console)
-        debugcon = guest.debugcon
-        assert debugcon is not None
-        with debugcon.changed:
-            assert debugcon.changed.wait_for(lambda: END in debugcon.text, LIMIT_SECONDS)
-        assert report_of(debugcon.text) == report
+        report = told(guest)
     said = re.fullmatch(r"RIP (\S+): (\S+) \[(\S+):(\d+)\]", report[1])
     assert said
     function, file, line = place_of(int(said[1], 16))
     assert (said[2], said[3]) == (function, file)
     assert line in (0, int(said[4]))
     return report, address
+
+
+def told(guest: Guest) -> Sequence[str]:
+    """The report, which is the same on COM1 and on port 0xE9."""
+    outcome = guest.watch(expect=f"{END}\r\n", timeout=LIMIT_SECONDS).check()
+    report = report_of(outcome.console)
+    debugcon = guest.debugcon
+    assert debugcon is not None
+    with debugcon.changed:
+        assert debugcon.changed.wait_for(lambda: END in debugcon.text, LIMIT_SECONDS)
+    assert report_of(debugcon.text) == report
+    return report
 
 
 def place_of(address: int) -> tuple[str, str, int]:
@@ -109,3 +119,21 @@ def test_an_address_that_is_none(disk: Path) -> None:
     report, _ = faulted(disk, SUM, f"set $rsi = {NOT_CANONICAL}", SUM_SIZE)
     assert report[0] == "CPU exception 13 (#GP general protection), error code 0x0"
     assert not any(line.startswith("CR2") for line in report)
+
+
+def test_a_kernel_that_faults_is_told_on_every_console(tmp_path: Path) -> None:
+    """Where only the kernel's address space is left: on COM1, port 0xE9 and the screen, with its file's addresses?"""
+    kernel = tmp_path / "kernel"
+    kernel.write_bytes(OwnKernel([Part(0, b"\x90\x0f\x0b".ljust(0x1000, b"\xf4"))]).file)
+    disk = tmp_path / "disk.img"
+    Image(kernel=kernel).build(disk)
+    screen = tmp_path / "screen"
+    with Machine(disk, accel="tcg", memory=64, debugcon=True).start() as guest:
+        report = told(guest)
+        guest.execute("pmemsave", val=SCREEN, size=SCREEN_BYTES, filename=str(screen))
+    assert report[0] == "CPU exception 6 (#UD invalid opcode)"
+    assert report[1].endswith(": the kernel")
+    assert report[2] == "Its file calls that 0x1."
+    cells = screen.read_bytes()[::2].decode("latin-1")
+    rows = [cells[start : start + COLUMNS].rstrip() for start in range(0, len(cells), COLUMNS)]
+    assert report_of("\n".join(rows)) == report
