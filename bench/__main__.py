@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bench import boots, decoders, stages
+from bench import boots, decoders, doors, stages
 
-PARTS: Final = {"stages": stages.main, "boots": boots.main, "decoders": decoders.main}
+PARTS: Final = {"stages": stages.main, "boots": boots.main, "doors": doors.main, "decoders": decoders.main}
 OUTPUT: Final = Path("build/bench.json")
 
 

@@ -167,14 +167,14 @@ def put_hook(stub: Stub) -> int:
     return segment * 16
 
 
-def wait_for_kernel(guest: Guest) -> None:
-    """Wait for the kernel's sign."""
+def wait_for_kernel(guest: Guest, sign: str = ARRIVED) -> None:
+    """Wait for the kernel's sign on port 0xE9."""
     port = guest.debugcon
     deadline = time.monotonic() + TIMEOUT_SECONDS
     if port is None:
         raise ValueError("the machine has no port 0xE9")
     with port.changed:
-        while not port.search(ARRIVED):
+        while not port.search(sign):
             if port.closed or time.monotonic() > deadline:
                 raise RuntimeError(f"the kernel was not reached:\n{guest.console.text}")
             port.changed.wait(1)

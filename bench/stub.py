@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
+RBX: Final = 1
+RDI: Final = 5
 RIP: Final = 16
 CS: Final = 18
 READ_BYTES: Final = 1024
@@ -87,7 +89,11 @@ class Stub:
     def jump(self, segment: int, offset: int) -> None:
         """Go on elsewhere, in real mode."""
         self.ask(f"P{CS:x}={segment.to_bytes(4, 'little').hex()}")
-        self.ask(f"P{RIP:x}={offset.to_bytes(8, 'little').hex()}")
+        self.go_to(offset)
+
+    def go_to(self, address: int) -> None:
+        """Go on elsewhere in the same code segment."""
+        self.ask(f"P{RIP:x}={address.to_bytes(8, 'little').hex()}")
 
     def read(self, address: int, size: int) -> bytes:
         """Memory as the CPU sees it at the moment; segments do not count."""

@@ -1,12 +1,17 @@
 """Does the bench read what a machine tells it? What it measures is nobody's promise, and is not tested."""
 
 import struct
+import zlib
+from typing import Any
 
+import capstone
 import pytest
-from bench import boots, journey, stages, stub
+from bench import boots, doors, journey, own_kernel, stages, stub
 from bench.disk_hook import Counters
 
+from bootslang import Kernel
 from bootslang.boot.context import CONTEXT_MAGIC, SPENT_CHECKING, SPENT_READING, SPENT_UNPACKING, BootContext
+from bootslang.boot.handoff import MAGIC, BootInformation
 
 
 def context(**spent: int) -> BootContext:
@@ -94,3 +99,44 @@ def test_counts_that_differ_are_told() -> None:
     assert "in 1 of 2 boots; the most that others differed by is 12 (ELF, none, AHCI)" in boots.repetition(
         [same, other]
     )
+
+
+def test_the_way_from_a_door_adds_up() -> None:
+    """Is every instruction up to the kernel counted once, and other memory not taken for boot information?"""
+    information = BootInformation.zeroed()
+    with pytest.raises(ValueError, match="RDI points to no boot information"):
+        doors.passage_of("PVH", "module", 100, information, 900)
+    information.magic = MAGIC
+    information.stamps[4], information.stamps[5] = 300, 850
+    found = doors.passage_of("PVH", "module", 100, information, 900)
+    assert (found.before, found.lift, found.jump, found.total) == (200, 550, 50, 800)
+
+
+def test_numbers_and_their_budgets() -> None:
+    assert doors.verdict(1000, 1000) == "ok, 0 left"
+    assert doors.verdict(3000, 1000) == "OVER by 2,000"
+
+
+def test_what_notes_the_start_goes_on_at_the_loader() -> None:
+    """Does the code end with a jump to the loader, and change no register but those that it puts back?"""
+    disassembler: Any = capstone
+    machine = disassembler.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_32)
+    code = list(machine.disasm(doors.clock_code(0x20_0020), doors.CLOCK_CODE))
+    assert [f"{each.mnemonic} {each.op_str}" for each in code] == [
+        "mov dword ptr [0x508], eax",
+        "mov dword ptr [0x50c], edx",
+        "rdtsc ",
+        "mov dword ptr [0x500], eax",
+        "mov dword ptr [0x504], edx",
+        "mov eax, dword ptr [0x508]",
+        "mov edx, dword ptr [0x50c]",
+        "jmp 0x200020",
+    ]
+
+
+def test_the_kernel_of_our_own_is_one() -> None:
+    """Is it taken for what it is, 1 MiB large, and does not compress?"""
+    data = own_kernel.own_kernel()
+    assert len(data) == own_kernel.KERNEL_BYTES == 1 << 20
+    assert Kernel.read(data).kind == "handoff"
+    assert len(zlib.compress(data, 1)) > len(data) * 0.95
