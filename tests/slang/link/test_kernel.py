@@ -209,7 +209,7 @@ def test_the_loader_takes_it(base: int | None) -> None:
     file = kernel(base).data
     found = HandoffKernel.zeroed()
     reader.read(span(file), len(file), found)
-    assert found.count == 3
+    assert found.segments.count == 3
     assert found.note_count == 1
     assert found.is_movable() == (base is None)
 
