@@ -133,7 +133,9 @@ def test_any_numbers_of_multiboot_1(
     told = Multiboot1(line=texts[0], name=texts[1], map=lines, files=files, patches=patches)
     context = BootContext.zeroed()
     with named_errors():
-        multiboot1.gather(told.put(memory), context)
+        place = told.put(memory)
+        multiboot1.find_screen(place, context)
+        multiboot1.gather(place, context)
         check(context, memory)
 
 
@@ -162,7 +164,9 @@ def test_damaged_information_of_multiboot_2(memory: Reach, data: bytes) -> None:
     memory.renew()
     context = BootContext.zeroed()
     with named_errors():
-        multiboot2.gather(memory.put_last(data[:SIZE]), context)
+        place = memory.put_last(data[:SIZE])
+        multiboot2.find_screen(place, context)
+        multiboot2.gather(place, context)
         check(context, memory)
 
 
@@ -179,7 +183,9 @@ def test_any_tags_of_multiboot_2(
     data = information(map_tag(), module_tag(start, end), *(tag(kind, content) for kind, content in tags))
     context = BootContext.zeroed()
     with named_errors():
-        multiboot2.gather(memory.put_last(data), context)
+        place = memory.put_last(data)
+        multiboot2.find_screen(place, context)
+        multiboot2.gather(place, context)
         check(context, memory)
 
 

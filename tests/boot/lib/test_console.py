@@ -189,6 +189,15 @@ def test_only_what_may_be_written_to_is_touched(log: int) -> None:
     assert terminal.ports_touched <= touched
 
 
+def test_a_second_start_ends_what_the_first_one_has_begun() -> None:
+    """A door writes everywhere until it has read its options: is it silent where they ask for that?"""
+    terminal = started(started(Terminal()), log=0)
+    before = dict(terminal.memory)
+    terminal.ports_touched.clear()
+    write(terminal, "x")
+    assert (terminal.memory, terminal.ports_touched) == (before, set())
+
+
 def test_a_machine_without_com1_and_debug_port() -> None:
     """Are absent devices noticed, and nothing sent to them?"""
     terminal = started(Terminal(serial=False, debug=False))

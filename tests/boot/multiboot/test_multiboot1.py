@@ -33,7 +33,9 @@ def memory() -> Iterator[Reach]:
 
 def gathered(memory: Reach, told: Multiboot1) -> BootContext:
     context = BootContext.zeroed()
-    multiboot1.gather(told.put(memory), context)
+    place = told.put(memory)
+    multiboot1.find_screen(place, context)
+    multiboot1.gather(place, context)
     return context
 
 

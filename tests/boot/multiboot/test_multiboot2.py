@@ -40,7 +40,9 @@ def memory() -> Iterator[Reach]:
 
 def gathered(memory: Reach, *tags: bytes, **options: bytes | int) -> BootContext:
     context = BootContext.zeroed()
-    multiboot2.gather(put_information(memory, *tags, **options), context)  # type: ignore[arg-type]
+    place = put_information(memory, *tags, **options)  # type: ignore[arg-type]
+    multiboot2.find_screen(place, context)
+    multiboot2.gather(place, context)
     return context
 
 

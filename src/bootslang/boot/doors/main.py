@@ -11,6 +11,7 @@ from bootslang.boot.context import (
     CONTEXT_VERSION,
     FLAG_LONG_MODE,
     FLAG_TSC,
+    FLAG_VERBOSE,
     LOADER,
     LOG_DEBUGCON,
     LOG_SERIAL,
@@ -19,7 +20,7 @@ from bootslang.boot.context import (
     SPENT_MEMORY,
     BootContext,
 )
-from bootslang.boot.doors import options
+from bootslang.boot.doors import firmware, options
 from bootslang.boot.doors.workspace import TABLES_BYTES, workspace
 from bootslang.boot.lib import console
 from bootslang.boot.lib.image import bss_end, image_start
@@ -61,8 +62,12 @@ def main(start: u32, information: u32) -> NoReturn:
     exceptions.install(0, with_stacks=False)
     reserve_own_memory()
     take_sealed_payload()
+    find_screen(start, information)
+    console.start(context.log, False)  # on the screen too, if a BIOS has left one
     gather(start, information)
     options.read(span[u8](usize(context.command_line), usize(context.command_line_size)), context)
+    console.start(context.log, context.flags & FLAG_VERBOSE != 0)
+    firmware.find_tables(context)  # ACPI and SMBIOS, where nobody has told them
     lift.main(address(context))
 
 
@@ -94,6 +99,15 @@ def take_sealed_payload() -> None:
         context.memory_base = bss_end()
         context.memory_size = sealed.size
         allocator.reserve(context, context.memory_base, context.memory_size, SPENT_MEMORY)
+
+
+@fn
+def find_screen(start: u32, information: u32) -> None:
+    """Let the door see what screen there is, for whatever goes wrong from here on; PVH tells none."""
+    if start == MULTIBOOT1_START:
+        multiboot1.find_screen(information, context)
+    elif start == MULTIBOOT2_START:
+        multiboot2.find_screen(information, context)
 
 
 @fn

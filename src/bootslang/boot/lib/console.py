@@ -25,7 +25,7 @@ bar_open: bool = False
 
 @fn
 def start(log: u32, tell_all: bool) -> None:
-    """Find what there is to write to.
+    """Find what there is to write to, and write to nothing else from now on.
 
     log: LOG_ bits, what may be written to; LOG_SCREEN says that a BIOS has left a text screen, and that no framebuffer
     has replaced it. tell_all: sets `verbose`, by which each stage decides whether it tells its steps.
@@ -34,9 +34,13 @@ def start(log: u32, tell_all: bool) -> None:
     verbose = tell_all
     if log & LOG_SERIAL:
         serial.start()
+    else:
+        serial.stop()
     debug_port_present = log & LOG_DEBUGCON != 0 and inb(DEBUG_PORT) == DEBUG_PORT
     if log & LOG_SCREEN:
         screen.start()
+    else:
+        screen.stop()
 
 
 @fn(provides="write")

@@ -52,6 +52,13 @@ def start() -> None:
 
 
 @fn
+def stop() -> None:
+    """Leave the port alone from now on."""
+    global present
+    present = False
+
+
+@fn
 def keeps(pattern: u8) -> bool:
     """Whether the scratch register, which does nothing else, holds what is written to it."""
     outb(SCRATCH, pattern)

@@ -1,8 +1,8 @@
 """Multiboot 1: what GRUB's `multiboot` and QEMU's `-kernel` hand over becomes a BootContext.
 
-The loader's main calls `gather` once, in 64-bit mode, the first 4 GiB mapped; natively in tests. The information is a
-struct whose flags say which of its fields hold anything, and whose fields point to whatever else there is: each
-pointer goes through `reach`, each text is kept. Source: Multiboot Specification 0.6.96, section 3.3.
+The loader's main calls `find_screen`, then `gather`, in 64-bit mode, the first 4 GiB mapped; natively in tests. The
+information is a struct whose flags say which of its fields hold anything, and whose fields point to whatever else there
+is: each pointer goes through `reach`, each text is kept. Source: Multiboot Specification 0.6.96, section 3.3.
 """
 
 from __future__ import annotations
@@ -71,10 +71,20 @@ class Line(Struct):
 
 
 @fn
+def find_screen(information_address: usize, context: BootContext) -> None:
+    """Enter the screen that is told, else the one that a BIOS leaves."""
+    if information_at(information_address).flags & HAS_FRAMEBUFFER:
+        there = view_information(information_address + SCREEN, sizeof(Screen) + sizeof(Colours))
+        screen.take(context, Screen.of(there), there[sizeof(Screen) :])
+    else:
+        screen.take_text(context, screen.COLUMNS, screen.ROWS)
+
+
+@fn
 def gather(information_address: usize, context: BootContext) -> None:
     """Enter all that a loader has told by Multiboot 1."""
     context.door = DOOR_MULTIBOOT1
-    information = Information.of(view_information(information_address, sizeof(Information)))
+    information = information_at(information_address)
     name = text("")
     if information.flags & HAS_LOADER_NAME and information.loader_name != 0:
         name = reach.text_at(text("Multiboot 1, loader's name"), information.loader_name)
@@ -92,11 +102,11 @@ def gather(information_address: usize, context: BootContext) -> None:
         read_modules(context, information, has_file_names)
     if information.flags & HAS_APM and information.apm != 0:
         context.apm[:] = reach.view(text("Multiboot 1, APM table"), information.apm, len(context.apm))
-    if information.flags & HAS_FRAMEBUFFER:
-        there = view_information(information_address + SCREEN, sizeof(Screen) + sizeof(Colours))
-        screen.take(context, Screen.of(there), there[sizeof(Screen) :])
-    else:
-        screen.take_text(context, screen.COLUMNS, screen.ROWS)
+
+
+@fn
+def information_at(place: usize) -> Information:
+    return Information.of(view_information(place, sizeof(Information)))
 
 
 @fn

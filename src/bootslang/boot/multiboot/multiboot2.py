@@ -1,8 +1,8 @@
 """Multiboot 2: what GRUB's `multiboot2` hands over, under a BIOS and under UEFI, becomes a BootContext.
 
-The loader's main calls `gather` once, in 64-bit mode, the first 4 GiB mapped; natively in tests. The information is one
-piece of memory with a list of tags in it, so all reading stays inside of one span. What has to outlive it is kept.
-Source: Multiboot2 Specification 2.0, section 3.6, and GRUB 2.06, grub-core/loader/multiboot_mbi2.c.
+The loader's main calls `find_screen`, then `gather`, in 64-bit mode, the first 4 GiB mapped; natively in tests. The
+information is one piece of memory with a list of tags in it, so all reading stays inside of one span. What has to
+outlive it is kept. Source: Multiboot2 Specification 2.0, section 3.6, and GRUB 2.06, grub-core/loader/multiboot_mbi2.c.
 """
 
 from __future__ import annotations
@@ -102,23 +102,45 @@ class Efi64(Struct):
 
 
 @fn
-def gather(information_address: usize, context: BootContext) -> None:
-    """Enter all that a loader has told by Multiboot 2."""
-    context.door = DOOR_MULTIBOOT2
+def find_screen(information_address: usize, context: BootContext) -> None:
+    """Enter the screen that is told, else the one that a BIOS leaves: whether it was one, more than one tag tells."""
     tags = tags_at(information_address)
     framebuffer = tags[:0]
     under_efi = False
     tag = first_tag(tags)
     while tag.kind != END:
-        body = tags[sizeof(Tag) : tag.size]
         if tag.kind == FRAMEBUFFER:
-            framebuffer = body
+            framebuffer = tags[sizeof(Tag) : tag.size]
         under_efi |= tag.kind in EFI_TAGS
-        read_tag(context, tag.kind, body)
-        tags = tags[min(aligned(tag.size), len(tags)) :]
+        tags = behind(tag, tags)
+        tag = first_tag(tags)
+    if framebuffer:
+        take_screen(context, framebuffer, under_efi)
+    elif not under_efi:
+        screen.take_text(context, screen.COLUMNS, screen.ROWS)
+
+
+@fn
+def take_screen(context: BootContext, body: span[u8], under_efi: bool) -> None:
+    there = Screen.of(whole(FRAMEBUFFER, body, sizeof(Screen)))
+    if there.kind == screen.DIRECT_COLOURS:
+        whole(FRAMEBUFFER, body, COLOURS + sizeof(Colours))
+        screen.take(context, there, body[COLOURS:])
+    elif there.kind != screen.TEXT or not under_efi:  # no VGA is touched under UEFI
+        screen.take(context, there, body[:0])
+
+
+@fn
+def gather(information_address: usize, context: BootContext) -> None:
+    """Enter all that a loader has told by Multiboot 2."""
+    context.door = DOOR_MULTIBOOT2
+    tags = tags_at(information_address)
+    tag = first_tag(tags)
+    while tag.kind != END:
+        read_tag(context, tag.kind, tags[sizeof(Tag) : tag.size])
+        tags = behind(tag, tags)
         tag = first_tag(tags)
     require_memory(context)
-    read_screen(context, framebuffer, under_efi)
 
 
 @fn
@@ -147,9 +169,10 @@ def first_tag(tags: span[u8]) -> Tag:
 
 
 @fn
-def aligned(size: u32) -> u32:
-    """Where the next tag starts: `size` is at most MAX_INFORMATION_BYTES, and so no sum here wraps."""
-    return (size + (TAG_ALIGNMENT - 1)) // TAG_ALIGNMENT * TAG_ALIGNMENT
+def behind(tag: Tag, tags: span[u8]) -> span[u8]:
+    """The tags behind the first one, which is whole: no sum here wraps."""
+    size: usize = (tag.size + (TAG_ALIGNMENT - 1)) // TAG_ALIGNMENT * TAG_ALIGNMENT
+    return tags[min(size, len(tags)) :]
 
 
 @fn
@@ -239,18 +262,3 @@ def read_efi_map(context: BootContext, body: span[u8]) -> None:
     context.efi_map_size = u32(len(kept))
     context.efi_descriptor_size = header.descriptor_bytes
     context.efi_descriptor_version = header.descriptor_version
-
-
-@fn
-def read_screen(context: BootContext, body: span[u8], under_efi: bool) -> None:
-    """Enter the screen that the loader has told, else the one that a BIOS has left."""
-    if not body:
-        if not under_efi:
-            screen.take_text(context, screen.COLUMNS, screen.ROWS)
-        return
-    there = Screen.of(whole(FRAMEBUFFER, body, sizeof(Screen)))
-    if there.kind == screen.DIRECT_COLOURS:
-        whole(FRAMEBUFFER, body, COLOURS + sizeof(Colours))
-        screen.take(context, there, body[COLOURS:])
-    elif there.kind != screen.TEXT or not under_efi:  # no VGA is touched under UEFI
-        screen.take(context, there, body[:0])
