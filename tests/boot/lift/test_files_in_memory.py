@@ -292,7 +292,7 @@ def test_what_is_no_kernel_is_told_by_what_it_begins_with() -> None:
 def test_a_file_shorter_than_a_header_is_refused(size: int) -> None:
     with Door() as door:
         door.add(vmlinux(door)[:size], 40 * MIB)
-        with pytest.raises(BootError, match="too few bytes for the struct"):
+        with pytest.raises(BootError, match=f"the kernel is no ELF file: it has {size} bytes"):
             door.boot()
 
 

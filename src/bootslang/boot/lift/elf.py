@@ -117,6 +117,8 @@ class ElfFile(Struct):
 @fn
 def read_header(head: span[u8], file: ElfFile) -> None:
     """Fill `file`."""
+    if len(head) < sizeof(Header64):  # an ELF32 with one program header has more, too
+        raise BootError(f"the kernel is no ELF file: it has {len(head)} bytes")
     identification = Identification.of(head)
     check_identification(identification)
     file.type = identification.type
