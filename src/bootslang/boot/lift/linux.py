@@ -195,9 +195,11 @@ def start(page: ZeroPage, context: BootContext) -> NoReturn:
     entry = kernel.entry_of(linux)
     stamp(context, STAMP_KERNEL)
     if console.verbose:
-        print(f"{payload.reader.source.calls} transfers from the disk")
+        if payload.reader.source.calls:
+            print(f"{payload.reader.source.calls} transfers from the disk")
         for stage in range(2, STAMP_KERNEL):
-            print(f"stage {stage} began at {context.stamps[stage]}, by the time stamp counter")
+            if context.stamps[stage]:
+                print(f"stage {stage} began at {context.stamps[stage]}, by the time stamp counter")
         print(f"entering the kernel at {entry:#x} at {context.stamps[STAMP_KERNEL]}")
     if context.log & LOG_SCREEN:
         tell_cursor(page.screen)
