@@ -157,6 +157,18 @@ def test_more_lines_than_the_table_can_tell_are_refused(compiled: Compile) -> No
     assert str(caught.value) == "loader: its table of lines has room for 256 files of 65,535 lines each"
 
 
+def test_damaged_debug_information_is_told_as_such(compiled: Compile) -> None:
+    good = compiled(TWO_FUNCTIONS.replace("%VERSION%", "5"), target="long64").data
+    told = set()
+    for at in range(0, len(good), 7):
+        bad = ObjectFile("bad.o", good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        try:
+            link(LinkRequest(name="x", objects=(bad,), base=BASE, relocatable=True, lines=True))
+        except LinkError as error:
+            told.add(str(error))
+    assert "x: the debug information of its objects is damaged" in told
+
+
 ROWS = st.lists(
     st.builds(
         Row,

@@ -37,6 +37,7 @@ from io import BytesIO
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
 from bootslang.slang.link.elf import ET_EXEC, Executable
@@ -66,6 +67,11 @@ LARGEST_GAP: Final = 15
 DWARF5: Final = 5
 """From this version on, line programs count files and directories from 0."""
 MOST_FILES, MOST_LINES = 0x100, 0x1_0000
+DAMAGED: Final = (
+    *(ELFError, DWARFError, ArithmeticError, AssertionError),
+    *(AttributeError, LookupError, TypeError, ValueError),
+)
+"""What pyelftools, and who takes its word, raise over DWARF that is none."""
 
 
 class Row(NamedTuple):
@@ -80,17 +86,19 @@ def line_table(image: str, machine: int, debug: Mapping[str, bytes], base: int, 
     """The section `.lines` for the code from `base` to `text_end`, by its DWARF.
 
     Raises:
-        LinkError: There are more files, or longer ones, than the table can tell.
+        LinkError: The DWARF is damaged, or there are more files, or longer ones, than the table can tell.
 
     """
-    elf = ELFFile(BytesIO(only_debug(machine, debug)))
-    dwarf = elf.get_dwarf_info()
-    rows = simplified([row for row in all_rows(dwarf) if base <= row.address <= text_end])
+    try:
+        dwarf = ELFFile(BytesIO(only_debug(machine, debug))).get_dwarf_info()
+        rows = simplified([row for row in all_rows(dwarf) if base <= row.address <= text_end])
+        functions = functions_by_file(dwarf)
+    except DAMAGED as error:
+        raise LinkError(f"{image}: the debug information of its objects is damaged") from error
     files = sorted({row.file for row in rows if row.line})
-    if len(files) > MOST_FILES or any(row.line >= MOST_LINES for row in rows):
+    if len(files) > MOST_FILES or not all(0 <= row.line < MOST_LINES for row in rows):
         raise LinkError(f"{image}: its table of lines has room for {MOST_FILES} files of {MOST_LINES - 1:,} lines each")
     program = encoded_rows(rows, files, base)
-    functions = functions_by_file(dwarf)
     names = b"".join(encoded_file(name, rows, functions.get(name, {}), shared(files)) for name in files)
     data = struct.pack("<I", len(program)) + program + names
     return Section(LINKER, LINES, SHT_PROGBITS, SHF_ALLOC, ALIGNMENT, len(data), data)
