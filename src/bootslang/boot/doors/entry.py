@@ -3,8 +3,9 @@
 Whoever has put the loader into memory enters it in 32-bit protected mode: paging and interrupts off, flat segments, A20
 on, EBX = its information, ESP nowhere. There are two ways in: `start` is the ELF file's entry, where EAX says which
 Multiboot it is (Multiboot 0.6.96, 3.2; Multiboot 2.0, 3.3), and `pvh_start` is that of the PVH note, where EAX says
-nothing (Xen, docs/misc/pvh.pandoc). What they leave behind: .bss is clear, the first 4 GiB are mapped to themselves,
-the CPU is in long mode on a stack of the loader's, all addresses are right. `main` runs and never returns.
+nothing (Xen, docs/misc/pvh.pandoc). What they leave behind: .bss is clear but for the workspace, the first 4 GiB are
+mapped to themselves, the CPU is in long mode on a stack of the loader's, all addresses are right. `main` runs and never
+returns.
 """
 
 from typing import Final
@@ -64,7 +65,7 @@ def pvh_start() -> None:
 
 @fn(naked=True, section=".start")
 def start() -> None:
-    """Find out where we are, clear .bss, map memory, enter long mode, make addresses right, go on in slang.
+    """Find out where we are, map memory, enter long mode, clear .bss, make addresses right, go on in slang.
 
     The only memory that is ours for certain is where we are, which is what we do not know: `call` needs a stack to tell
     it. So the first dword of the information is borrowed for one, kept in ECX and put back: one `call` writes exactly
@@ -81,18 +82,10 @@ def start() -> None:
         pop ebp
         mov [ebx], ecx
 
-        mov edx, eax                        # EDX: who started us
+        mov edi, eax                        # EDI: who started us
         mov esi, ebx                        # ESI: its information
-        door_bss = door_distances - door_here
-        mov edi, [ebp + door_bss]
-        mov ecx, [ebp + door_bss + 4]
-        sub ecx, edi
-        shr ecx, 2
-        add edi, ebp
-        xor eax, eax
-        rep stosd
-        mov edi, edx                        # EDI: who started us
-        mov esp, [ebp + door_bss + 8]
+        door_places = door_distances - door_here
+        mov esp, [ebp + door_places]
         add esp, ebp
 
         pushfd
@@ -114,9 +107,15 @@ def start() -> None:
         test edx, {LONG_MODE}
         jz {no_long_mode}
 
-        mov ebx, [ebp + door_bss + 12]      # one table of level 4, one of level 3, four of level 2
+        mov ebx, [ebp + door_places + 4]    # one table of level 4, one of level 3, four of level 2
         add ebx, ebp
         mov cr3, ebx
+        mov edx, edi
+        mov edi, ebx
+        mov ecx, {2 * TABLE_BYTES // 4}
+        xor eax, eax
+        rep stosd
+        mov edi, edx
         lea edx, [ebx + {TABLE_BYTES}]
         lea eax, [edx + {TABLE}]
         mov [ebx], eax
@@ -130,6 +129,7 @@ def start() -> None:
         add ebx, {2 * TABLE_BYTES}
     door_next_page:
         mov [ebx], eax
+        mov [ebx + 4], ecx                  # 0 by now
         add ebx, 8
         add eax, {LARGE_PAGE_BYTES}
         jnc door_next_page
@@ -144,7 +144,7 @@ def start() -> None:
         mov eax, cr0
         or eax, {CR0_PG}
         mov cr0, eax
-        mov eax, [ebp + door_bss + 16]
+        mov eax, [ebp + door_places + 8]
         add eax, ebp
         push eax
         push {GDT_LIMIT << 16}
@@ -156,8 +156,6 @@ def start() -> None:
         retf
 
     door_distances:
-        .long __bss_start - door_here
-        .long __bss_end - door_here
         .long {workspace} + {STACK_TOP} - door_here
         .long {workspace} + {TABLES} - door_here
         .long {GDT} - door_here
@@ -174,6 +172,17 @@ def start() -> None:
         mov ebx, edi
         mov ebp, esi
         add rsp, 8
+        lea rdi, [rip + __bss_start]        # .bss: what lies before the workspace, and what behind it
+        lea rcx, [rip + {workspace}]
+        sub rcx, rdi
+        shr ecx, 3
+        xor eax, eax
+        rep stosq
+        lea rdi, [rip + {workspace} + {STACK_TOP}]
+        lea rcx, [rip + __bss_end]
+        sub rcx, rdi
+        shr ecx, 3
+        rep stosq
         lea rdi, [rip + __image_start]
         sub rdi, [rip + door_linked_at]
         call {relocate}

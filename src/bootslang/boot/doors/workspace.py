@@ -1,4 +1,7 @@
-"""The loader's memory that needs no bytes in its file: page tables for it and for a kernel, and its stack."""
+"""The loader's memory that nobody clears: page tables for it and for a kernel, and its stack.
+
+Who takes a page for a table clears it. To clear all at once would be a third of the instructions of a small boot.
+"""
 
 from typing import Final
 

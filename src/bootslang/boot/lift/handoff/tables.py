@@ -62,11 +62,10 @@ class PageTables(Struct):
         """Map whole pages."""
         while size:
             level = self.level_of_page(virtual | physical, size)
-            page = u64(1) << level
-            self.enter(virtual, level, physical | rights | (0 if level == LEVEL1 else LARGE))
-            virtual += page
-            physical += page
-            size -= page
+            done = self.enter(virtual, level, physical | rights | (0 if level == LEVEL1 else LARGE), size)
+            virtual += done
+            physical += done
+            size -= done
 
     @fn
     def level_of_page(self, addresses: u64, size: u64) -> u32:
@@ -77,17 +76,24 @@ class PageTables(Struct):
         return level
 
     @fn
-    def enter(self, virtual: u64, level: u32, entry: u64) -> None:
-        """Write the entry of a page, and make the tables that lead to it."""
+    def enter(self, virtual: u64, level: u32, entry: u64, size: u64) -> u64:
+        """Write the entries of pages of one level, and make the tables that lead to them.
+
+        It ends where the table does, from where on larger pages may fit. Returns how many bytes have been mapped.
+        """
         table = table_at(usize(self.root))
         at: u32 = LEVEL4
         while at > level:
             table = self.table_below(table, usize(virtual >> at) % ENTRIES)
             at -= LEVEL_BITS
-        slot = usize(virtual >> level) % ENTRIES
-        if table[slot]:
-            raise BootError(f"two things are to be mapped at {virtual:#x}")
-        table[slot] = entry
+        first = usize(virtual >> level) % ENTRIES
+        slots = table[first : min(first + usize(size >> level), ENTRIES)]
+        for index in range(len(slots)):
+            if slots[index]:
+                raise BootError(f"two things are to be mapped at {virtual + (index << level):#x}")
+            slots[index] = entry
+            entry += u64(1) << level
+        return u64(len(slots)) << level
 
     @fn
     def table_below(self, table: span[u64], slot: usize) -> span[u64]:
