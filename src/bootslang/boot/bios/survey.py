@@ -16,8 +16,7 @@ from bootslang.boot.bios.video import Size, read_text_mode, set_framebuffer
 from bootslang.boot.context import FLAG_VERBOSE, LOG_WITHOUT_SCREEN, BootContext
 from bootslang.boot.disk import LoaderHeader
 from bootslang.boot.layout import BOUNCE, BOUNCE_END, STAGE2, STAGE4
-from bootslang.boot.lib import console
-from bootslang.boot.lib.tables import find_tables
+from bootslang.boot.lib import console, tables
 from bootslang.slang import asm, compile_for, fn, offsetof, read_tsc, span, u8, u32
 
 compile_for("protected32")
@@ -43,7 +42,8 @@ def main(context_address: u32) -> NoReturn:
     read_memory_map(context)  # what is RAM
     reserve_low_memory(context)  # and what of it is taken
     survey_disks(context, scratch)  # EDD data and MBR signatures, for /sys/firmware/edd
-    find_tables(context)  # ACPI, SMBIOS
+    tables.find_tables(context)  # ACPI, SMBIOS
+    tables.tell(context)
     read_keyboard(context)  # NumLock and its friends
     read_ist(context)  # SpeedStep
     read_apm(context)  # power management before ACPI

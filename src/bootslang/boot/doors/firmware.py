@@ -29,3 +29,4 @@ def find_tables(context: BootContext) -> None:
         tables.find_tables(context)
     if told != 0 and (context.rsdp == 0 or context.door == DOOR_PVH):
         context.rsdp = told
+    tables.tell(context)

@@ -26,6 +26,7 @@ from bootslang.boot.lib import console
 from bootslang.boot.lib.image import bss_end, image_start
 from bootslang.boot.lift import allocator, exceptions
 from bootslang.boot.lift import main as lift
+from bootslang.boot.lift.handoff.information import door_name
 from bootslang.boot.lift.stopwatch import stamp
 from bootslang.boot.multiboot import multiboot1, multiboot2
 from bootslang.boot.pvh import start_info
@@ -67,6 +68,7 @@ def main(start: u32, information: u32) -> NoReturn:
     gather(start, information)
     options.read(span[u8](usize(context.command_line), usize(context.command_line_size)), context)
     console.start(context.log, context.flags & FLAG_VERBOSE != 0)
+    tell()
     firmware.find_tables(context)  # ACPI and SMBIOS, where nobody has told them
     lift.main(address(context))
 
@@ -121,3 +123,16 @@ def gather(start: u32, information: u32) -> None:
         start_info.gather(information, context)
     else:
         raise BootError(f"Bootslang was entered by none of its doors: EAX is {start:#x}, which is no Multiboot")
+
+
+@fn
+def tell() -> None:
+    """Say what has been handed over, if all steps are to be told."""
+    if not console.verbose:
+        return
+    print(f"{door_name(context)}: {context.memory_count} lines of memory map, {context.module_count} modules")
+    if context.efi_system_table:
+        print(f"UEFI's system table at {context.efi_system_table:#x}, {context.efi_map_size} bytes of memory map")
+    frame = context.framebuffer
+    if frame.base:
+        print(f"framebuffer {frame.width}x{frame.height}x{frame.depth} at {frame.base:#x}")

@@ -52,6 +52,11 @@ def find_tables(context: BootContext) -> None:
     smbios_area = span[u8](SMBIOS_AREA, FIRST_MIB - SMBIOS_AREA)
     context.smbios = located(find_smbios(smbios_area), SMBIOS_AREA)
     context.smbios3 = located(find_smbios3(smbios_area), SMBIOS_AREA)
+
+
+@fn
+def tell(context: BootContext) -> None:
+    """Say where the tables are, if all steps are to be told."""
     if console.verbose:
         print(f"ACPI {context.rsdp:#x}, SMBIOS {context.smbios:#x}, SMBIOS 3 {context.smbios3:#x}")
 
