@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bootslang.bundle import Bundle, BundleReport
     from bootslang.emulator import Drive, Ending, Guest, Machine, Outcome
+    from bootslang.header import handoff_header
     from bootslang.image import BuildReport, Image, inspect, verify
     from bootslang.initramfs import Initramfs, busybox_initramfs, directory_initramfs
     from bootslang.inspection import identify
@@ -35,6 +36,7 @@ __all__ = [
     "__version__",
     "busybox_initramfs",
     "directory_initramfs",
+    "handoff_header",
     "identify",
     "inspect",
     "verify",
@@ -56,6 +58,7 @@ _HOMES = {
     "Outcome": "bootslang.emulator",
     "busybox_initramfs": "bootslang.initramfs",
     "directory_initramfs": "bootslang.initramfs",
+    "handoff_header": "bootslang.header",
     "identify": "bootslang.inspection",
     "inspect": "bootslang.image",
     "verify": "bootslang.image",

@@ -1,8 +1,10 @@
 """The hand-off protocol: what a 64-bit kernel of your own finds when Bootslang starts it (docs/handoff.md).
 
+Fields are aligned to their size, so that nothing needs packing. Pointers are virtual addresses in the direct map; texts
+end with a zero that their size does not count.
+
 These structs are the one definition. The headers for C and Rust and the module for slang kernels are generated from
-them (`bootslang header`). Fields are aligned to their size, so that C and Rust need no packing. Pointers are virtual
-addresses in the direct map; texts end with a zero that their size does not count.
+them, comments and all (`bootslang header`).
 """
 
 from typing import Final
@@ -13,8 +15,8 @@ MAGIC: Final = int.from_bytes(b"BOOTSLNG", "little")
 VERSION: Final = 1
 
 NOTE_NAME: Final = b"Bootslang"
+"""An ELF note of this name and of the type below says that a kernel speaks the protocol. It holds the version (u32)."""
 NOTE_TYPE: Final = 1
-"""An ELF note of this name and type says that a kernel speaks the protocol; it holds the version (u32)."""
 
 STACK_BYTES: Final = 0x2_0000
 """The stack: 128 KiB, a guard page below."""
@@ -128,9 +130,11 @@ class BootInformation(Struct):
 
     framebuffer: FramebufferInformation
     rsdp: u64
-    """Physical; 0 if none was found. As the next three."""
+    """Physical, as the next three; 0 if none was found."""
     smbios: u64
+    """The 32-bit entry point ("_SM_")."""
     smbios3: u64
+    """The 64-bit entry point ("_SM3_")."""
     efi_system_table: u64
     stamps: array[u64] = length(STAMPS)
     """Time stamp counter: [4] when the lift starts, [5] just before the kernel; docs/handoff.md has the others."""

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "verify": "Read a disk or a bundle back and check everything on it.",
     "initramfs": "Pack a directory, or a small system, for the kernel to start in.",
     "compile": "Show what becomes of a slang file.",
+    "header": "Print the hand-off protocol for a kernel's sources.",
     "check": "Report what is wrong in slang files.",
     "doctor": "Tell what is installed here and what is missing.",
 }

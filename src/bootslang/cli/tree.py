@@ -71,11 +71,10 @@ def _handoff(tree: Tree, kernel: Kernel, handoff: Handoff) -> None:
 
 def _limits(branch: Tree, kernel: Kernel) -> None:
     limits = kernel.limits
+    files = "initrd" if kernel.handoff is None else "modules"
+    end = f"{limits.initrd_address_max:#x} ({limits.initrd_source})"
     _add(branch, f"command line up to {limits.command_line_bytes:,} bytes ({limits.command_line_source})")
-    _add(
-        branch,
-        f"initrd up to {limits.initrd_bytes:,} bytes, up to {limits.initrd_address_max:#x} ({limits.initrd_source})",
-    )
+    _add(branch, f"{files} up to {limits.initrd_bytes:,} bytes, up to {end}")
     if kernel.setup is not None:
         setup = kernel.setup
         moves = f"relocatable, aligned to {setup.kernel_alignment:#x}" if setup.relocatable else "not relocatable"
