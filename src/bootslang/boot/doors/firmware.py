@@ -22,7 +22,8 @@ def find_tables(context: BootContext) -> None:
     when it uses our memory for something else. PVH tells where that is.
     """
     told = context.rsdp
-    context.rsdp = 0
+    if context.door != DOOR_PVH:
+        context.rsdp = 0
     if context.efi_system_table != 0:
         efi.find_tables(context)
     else:

@@ -172,9 +172,10 @@ class AssemblyWriter(Writer):
             return ""
         if isinstance(value.type, types.BoolType):
             filling = self.new(f"zext i1 {filling} to i8")
-        if kind == "i8":
+        if kind == "i8" or filling == "0":
+            size = length if kind == "i8" else self.new(f"mul {word} {length}, {int(kind[1:]) // 8}")
             name = self.unit.intrinsic(f"llvm.memset.p0.{word}", f"void (ptr, i8, {word}, i1)")
-            self.put(f"call void {name}(ptr {start}, i8 {filling}, {word} {length}, i1 false)")
+            self.put(f"call void {name}(ptr {start}, i8 {filling}, {word} {size}, i1 false)")
             return ""
         self.fill_loop(start, length, filling, cell)
         return ""
