@@ -46,7 +46,7 @@ def test_the_make_targets_shown_exist() -> None:
 @pytest.mark.machine
 def test_the_commands_and_the_python_shown_boot_a_machine(tmp_path: Path) -> None:
     shutil.copy(cloud_kernel(), tmp_path / "vmlinuz")
-    commands = next(block for block in blocks("sh") if block.startswith("bootslang"))
+    commands = "".join(block for block in blocks("sh") if block.startswith("bootslang"))
     for line in commands.splitlines():
         words = line.replace("bootslang", f"{sys.executable} -m bootslang", 1)
         subprocess.run(["sh", "-c", words], cwd=tmp_path, check=True, env=environment(), timeout=400)

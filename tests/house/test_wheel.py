@@ -11,12 +11,13 @@ import pytest
 from support.kernels import cloud_kernel
 
 ROOT = Path(__file__).parents[2]
-BUILD_A_DISK = """
+BUILD_THEM = """
 import sys
 sys.modules["llvmlite"] = None  # As if it were not installed: importing it raises ImportError.
 import bootslang
 assert bootslang.__file__.startswith(sys.argv[1]), bootslang.__file__
 bootslang.Image(kernel=sys.argv[2], codec="none").build(sys.argv[3])
+bootslang.Loader().build(sys.argv[4])
 """
 
 
@@ -34,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_compiled_stages_and_is_for_every_platform(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name.endswith("-py3-none-any.whl")
-    for unit in ("stage1", "stage2", "stage3", "lift64", "lift32"):
+    for unit in ("stage1", "stage2", "stage3", "lift64", "lift32", "loader"):
         assert f"bootslang/objects/{unit}.o" in names
     assert "bootslang/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -44,15 +45,27 @@ def test_two_wheels_of_the_same_sources_are_equal(wheel: Path, tmp_path: Path) -
     assert build_wheel(tmp_path).read_bytes() == wheel.read_bytes()
 
 
-def test_the_wheel_builds_the_same_disk_without_a_compiler(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_builds_the_same_disk_and_loader_without_a_compiler(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "site-packages"
     zipfile.ZipFile(wheel).extractall(installed)
-    without, with_ = tmp_path / "without.img", tmp_path / "with.img"
-    command = [sys.executable, "-P", "-c", BUILD_A_DISK, str(installed), str(cloud_kernel()), str(without)]
+    disks = tmp_path / "without.img", tmp_path / "with.img"
+    loaders = tmp_path / "without.elf64", tmp_path / "with.elf64"
+    command: list[str | Path] = [
+        sys.executable,
+        "-P",
+        "-c",
+        BUILD_THEM,
+        installed,
+        cloud_kernel(),
+        disks[0],
+        loaders[0],
+    ]
     environment = {**os.environ, "PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(command, cwd=tmp_path, check=True, env=environment)
 
-    from bootslang import Image
+    from bootslang import Image, Loader
 
-    Image(kernel=cloud_kernel(), codec="none").build(with_)
-    assert without.read_bytes() == with_.read_bytes()
+    Image(kernel=cloud_kernel(), codec="none").build(disks[1])
+    Loader().build(loaders[1])
+    for without, with_ in (disks, loaders):
+        assert without.read_bytes() == with_.read_bytes()
