@@ -53,6 +53,13 @@ def test_whole_pages_are_held() -> None:
     assert written(memory, context)[2] == (16 * MIB, 16 * MIB + 2 * PAGE, MODULE)
 
 
+def test_a_reservation_of_nothing_holds_nothing() -> None:
+    memory, context = pc(64)
+    reserve(context, 16 * MIB + 5, 10, MODULE)
+    context.reservations[0].size = 0
+    assert written(memory, context)[1:] == [(MIB, 64 * MIB, RAM)]
+
+
 def test_the_last_page_of_ram_may_end_with_something_else() -> None:
     memory, context = machine((0, 0x9_FC00), (0xA_0000, MIB))
     reserve(context, 0x9_F000, 0x800, LOADER)

@@ -12,7 +12,7 @@ from bootslang.boot.handoff import VERSION, BootInformation, ModuleInformation
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lib.image import image_start
 from bootslang.boot.lib.xxh64 import xxh64
-from bootslang.boot.lift import allocator, exceptions, paging, payload, random_seed
+from bootslang.boot.lift import allocator, exceptions, modules, paging, payload, random_seed
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.handoff import (
     addresses,
@@ -133,17 +133,25 @@ def check_version() -> None:
 
 @fn
 def load_modules(memory: MemoryMap, context: BootContext) -> None:
-    """Give each module whole pages of its own; one that has them already stays where it is."""
+    """Bring each module to whole pages of its own, and make sure of its sum."""
     for part in payload.further():
-        stays = payload.is_file(part) and part.address % PAGE == 0
-        if part.size and not stays:
-            zone = Zone(purpose=text("a module"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE, kind=MODULE)
-            place = take(part.size, zone, memory, context)
-            payload.load(part, place, memory, context)
-            part.address = place
+        place = place_module(part, memory, context)
+        payload.load(part, place, memory, context)
+        if payload.is_file(part) and part.address != place:
+            modules.forget(part.address, part.size, context)
+        part.address = place
         if not part.checksum:
-            paging.cover(part.address, part.size, memory, context)
-            part.checksum = xxh64(span[u8](usize(part.address), usize(part.size)))
+            paging.cover(place, part.size, memory, context)
+            part.checksum = xxh64(span[u8](usize(place), usize(part.size)))
+
+
+@fn
+def place_module(part: Part, memory: MemoryMap, context: BootContext) -> u64:
+    """Where a module goes: one that lies at the start of a page stays where it is."""
+    if not part.size or (payload.is_file(part) and part.address % PAGE == 0):
+        return part.address
+    zone = Zone(purpose=text("a module"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE, kind=MODULE)
+    return take(part.size, zone, memory, context)
 
 
 @fn
@@ -187,26 +195,26 @@ def begin_tables(low: u64, shown: u64, memory: MemoryMap, context: BootContext) 
 @fn
 def write_information(memory: MemoryMap, context: BootContext) -> BootInformation:
     """Write the boot information; the last that takes memory."""
-    modules = payload.further()
+    parts = payload.further()
     line = payload.command_line()
     texts = line.size
-    for part in modules:
+    for part in parts:
         texts += len(part.name)
-    size = information.bytes_needed(texts, len(modules), memory, context)
+    size = information.bytes_needed(texts, len(parts), memory, context)
     purpose = text("the boot information")
     zone = Zone(purpose=purpose, lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE, kind=LOADER)
     place = take(size, zone, memory, context)
     room.memory = span[u8](usize(place), usize(whole_pages(size)))
     room.memory.fill(0)
     room.distance = enter.departure.direct_map
-    told = information.begin(room, context, len(modules))
+    told = information.begin(room, context, len(parts))
     enter.departure.information = room.seen(room.memory)
 
     copy = room.take(usize(line.size) + information.END_BYTES)
     payload.load(line, copy.address, memory, context)
     told.command_line = room.seen(copy)
     told.command_line_size = line.size
-    write_modules(modules, span[ModuleInformation](usize(told.modules - room.distance), len(modules)))
+    write_modules(parts, span[ModuleInformation](usize(told.modules - room.distance), len(parts)))
     told.direct_map = enter.departure.direct_map
     told.direct_map_size = enter.departure.direct_map_bytes
     told.kernel_physical = kernel.place
@@ -221,8 +229,8 @@ def write_information(memory: MemoryMap, context: BootContext) -> BootInformatio
 
 
 @fn
-def write_modules(modules: span[Part], into: span[ModuleInformation]) -> None:
-    for index, part in enumerate(modules):
+def write_modules(parts: span[Part], into: span[ModuleInformation]) -> None:
+    for index, part in enumerate(parts):
         into[index] = ModuleInformation(
             physical=part.address,
             size=part.size,

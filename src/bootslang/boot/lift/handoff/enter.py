@@ -16,7 +16,7 @@ from bootslang.boot.lift.handoff.tables import LEVEL4
 from bootslang.boot.lift.handoff.window import Window
 from bootslang.boot.lift.limits import PAGE
 from bootslang.boot.lift.paging import ENTRIES, table_at
-from bootslang.slang import Struct, address, cast, compile_for, fn, halt, read_cr3, u64, usize
+from bootslang.slang import Struct, address, asm, cast, compile_for, fn, halt, read_cr3, target, u64, usize
 
 compile_for("long64")
 
@@ -38,7 +38,10 @@ departure: Departure = Departure.zeroed()
 
 @fn
 def enter(window: Window) -> NoReturn:
-    """Leave for the kernel; `departure` is filled."""
+    """Leave for the kernel; `departure` is filled. On the host the FakeMachine in force does it."""
+    if target.host:
+        asm("hand off", rdi=departure.information, rsi=departure.entry, rdx=departure.stack_top, rcx=departure.root)
+        halt()
     machine.enable_nx()
     slot = usize(window.base >> LEVEL4) % ENTRIES
     table_at(read_cr3())[slot] = table_at(usize(departure.root))[slot]

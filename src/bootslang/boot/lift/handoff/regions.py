@@ -4,7 +4,7 @@ All else that was reserved on the way (staging, the file that the kernel came in
 again. What is held counts by whole pages; the firmware's own ranges keep their bounds to the byte.
 """
 
-from bootslang.boot.context import KERNEL, LOADER, MODULE, RAM, BootContext
+from bootslang.boot.context import KERNEL, LOADER, MODULE, RAM, BootContext, MemoryRange
 from bootslang.boot.handoff import MemoryRegion
 from bootslang.boot.lift import allocator
 from bootslang.boot.lift.limits import PAGE
@@ -19,7 +19,7 @@ def most_regions(memory: MemoryMap, context: BootContext) -> u64:
     """How many regions `write_regions` makes at most: what somebody holds may cut one into three."""
     count = memory.count
     for taken in context.reservations[: allocator.reservations(context)]:
-        if is_held(taken.kind):
+        if is_held(taken):
             count += 2
     return count
 
@@ -59,7 +59,7 @@ def holder_of(context: BootContext, place: u64) -> u32:
     """Who holds the byte of RAM at `place`: LOADER, KERNEL, MODULE, or nobody (RAM)."""
     holder: u32 = RAM
     for taken in context.reservations[: allocator.reservations(context)]:
-        if is_held(taken.kind) and first_page(taken.base) <= place < behind_last_page(taken.base, taken.size):
+        if is_held(taken) and first_page(taken.base) <= place < behind_last_page(taken.base, taken.size):
             holder = max(holder, taken.kind)
     return holder
 
@@ -69,7 +69,7 @@ def next_change(context: BootContext, place: u64) -> u64:
     """The first address above `place` where somebody else may hold the memory."""
     change: u64 = allocator.NOWHERE
     for taken in context.reservations[: allocator.reservations(context)]:
-        if is_held(taken.kind):
+        if is_held(taken):
             first = first_page(taken.base)
             behind = behind_last_page(taken.base, taken.size)
             if first > place:
@@ -80,8 +80,8 @@ def next_change(context: BootContext, place: u64) -> u64:
 
 
 @fn
-def is_held(kind: u32) -> bool:
-    return kind in (LOADER, KERNEL, MODULE)
+def is_held(taken: MemoryRange) -> bool:
+    return taken.size != 0 and taken.kind in (LOADER, KERNEL, MODULE)
 
 
 @fn
