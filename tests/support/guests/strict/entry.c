@@ -1,0 +1,25 @@
+/* The first instructions: every register as it is goes to the stack, in the order of struct registers. */
+
+__asm__(".section .start, \"ax\"\n"
+        ".global start\n"
+        "start:\n"
+        "    pushfq\n"
+        "    push %r15\n"
+        "    push %r14\n"
+        "    push %r13\n"
+        "    push %r12\n"
+        "    push %r11\n"
+        "    push %r10\n"
+        "    push %r9\n"
+        "    push %r8\n"
+        "    push %rbp\n"
+        "    push %rdi\n"
+        "    push %rsi\n"
+        "    push %rdx\n"
+        "    push %rcx\n"
+        "    push %rbx\n"
+        "    push %rax\n"
+        "    mov %rsp, %rsi\n"
+        "    sub $8, %rsp\n" /* 16 pushes keep the alignment of a function's entry: this makes it that of a call */
+        "    call main\n"
+        "    ud2\n");
