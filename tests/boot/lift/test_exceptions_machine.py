@@ -1,6 +1,6 @@
-"""Does a real CPU's exception in stage 4 end in a report, on every console, that names the place as DWARF does?
+"""Does a real CPU's exception in the loader end in a report, on every console, that names the place as DWARF does?
 
-gdb holds the machine at one of stage 4's functions and makes it fault there: stage 4 is the one that users get.
+gdb holds the machine at one of the loader's functions and makes it fault there: the loader is the one that users get.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bootslang import Image, Machine, rocket
+from bootslang import Image as DiskImage
+from bootslang import Loader, Machine, rocket
 from bootslang.kernel import debian
 from support.linux import Guests
 from support.own_kernels import OwnKernel, Part
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bootslang.emulator import Guest
+    from bootslang.slang.link import Image
 
 pytestmark = pytest.mark.machine
 
@@ -31,6 +33,7 @@ SUM_SIZE = "set $rdx = 256"
 COPY = "memcpy"
 """RDI is where it copies to."""
 LAST = "bootslang.boot.lift.handover.enter"
+DOOR = "bootslang.boot.doors.main.gather"
 NOT_MAPPED = 0x7000_0000_0000
 NOT_CANONICAL = 0x8000_0000_0000
 UD2 = 0x0B0F
@@ -44,20 +47,25 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Guests(tmp_path_factory.mktemp("disk")).disk(debian.cloud_kernel())
 
 
-def faulted(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], int]:
+def faulted(machine: Machine, image: Image, function: str, *commands: str) -> tuple[Sequence[str], int]:
     """Run to a function's first instruction, let gdb do what makes it fault, and run on: the report, that address."""
-    address = rocket.lift64(()).symbols[function]
-    with Machine(disk, accel="tcg", memory=256, gdb=True, debugcon=True).start() as guest:
+    address = image.symbols[function]
+    with machine.start() as guest:
         script = [f"target remote 127.0.0.1:{guest.gdb_port}", f"hbreak *{address}", "continue", *commands]
         arguments = [part for command in [*script, "delete", "detach"] for part in ("-ex", command)]
         subprocess.run(["gdb", "-q", "-batch", "-nx", *arguments], check=True, capture_output=True, timeout=120)
         report = told(guest)
     said = re.fullmatch(r"RIP (\S+): (\S+) \[(\S+):(\d+)\]", report[1])
     assert said
-    function, file, line = place_of(int(said[1], 16))
+    function, file, line = place_of(image, int(said[1], 16))
     assert (said[2], said[3]) == (function, file)
     assert line in (0, int(said[4]))
     return report, address
+
+
+def in_stage4(disk: Path, function: str, *commands: str) -> tuple[Sequence[str], int]:
+    machine = Machine(disk, accel="tcg", memory=256, gdb=True, debugcon=True)
+    return faulted(machine, rocket.lift64(()), function, *commands)
 
 
 def told(guest: Guest) -> Sequence[str]:
@@ -72,10 +80,10 @@ def told(guest: Guest) -> Sequence[str]:
     return report
 
 
-def place_of(address: int) -> tuple[str, str, int]:
+def place_of(image: Image, address: int) -> tuple[str, str, int]:
     """The innermost function, file and line by another reader of DWARF; line 0 where the compiler names none."""
     with NamedTemporaryFile() as file:
-        file.write(rocket.lift64(()).elf)
+        file.write(image.elf)
         file.flush()
         command = ["addr2line", "-f", "-i", "-e", file.name, hex(address)]
         function, place = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[:2]
@@ -97,7 +105,7 @@ def value(report: Sequence[str], name: str) -> int:
 
 def test_an_instruction_that_is_none(disk: Path) -> None:
     """Is the place exact, and does the table of vectors outlive the way into the BIOS and back?"""
-    report, address = faulted(disk, LAST, f"set *(unsigned short *)$rip = {UD2}", "set $r15 = 0x123456789")
+    report, address = in_stage4(disk, LAST, f"set *(unsigned short *)$rip = {UD2}", "set $r15 = 0x123456789")
     assert report[0] == "CPU exception 6 (#UD invalid opcode)"
     assert value(report, "RIP") == address
     assert value(report, "R15") == 0x1_2345_6789
@@ -109,16 +117,26 @@ def test_an_instruction_that_is_none(disk: Path) -> None:
     ids=["read", "write"],
 )
 def test_memory_that_is_not_mapped(disk: Path, function: str, register: str, error_code: int, access: str) -> None:
-    report, address = faulted(disk, function, f"set ${register} = {NOT_MAPPED}", SUM_SIZE)
+    report, address = in_stage4(disk, function, f"set ${register} = {NOT_MAPPED}", SUM_SIZE)
     assert report[0] == f"CPU exception 14 (#PF page fault), error code {error_code:#x}"
     assert report[2] == f"CR2 {NOT_MAPPED:#x}: {access}, but not mapped"
     assert address <= value(report, "RIP") < address + 0x200
 
 
 def test_an_address_that_is_none(disk: Path) -> None:
-    report, _ = faulted(disk, SUM, f"set $rsi = {NOT_CANONICAL}", SUM_SIZE)
+    report, _ = in_stage4(disk, SUM, f"set $rsi = {NOT_CANONICAL}", SUM_SIZE)
     assert report[0] == "CPU exception 13 (#GP general protection), error code 0x0"
     assert not any(line.startswith("CR2") for line in report)
+
+
+def test_a_door_that_faults(tmp_path: Path) -> None:
+    """Are the handlers there before what another loader has told is looked at?"""
+    loader = tmp_path / "loader"
+    Loader().build(loader)
+    machine = Machine(kernel=loader, machine="q35", accel="tcg", memory=64, gdb=True, debugcon=True)
+    report, address = faulted(machine, rocket.loader_image(), DOOR, f"set *(unsigned short *)$rip = {UD2}")
+    assert report[0] == "CPU exception 6 (#UD invalid opcode)"
+    assert value(report, "RIP") == address
 
 
 def test_a_kernel_that_faults_is_told_on_every_console(tmp_path: Path) -> None:
@@ -126,7 +144,7 @@ def test_a_kernel_that_faults_is_told_on_every_console(tmp_path: Path) -> None:
     kernel = tmp_path / "kernel"
     kernel.write_bytes(OwnKernel([Part(0, b"\x90\x0f\x0b".ljust(0x1000, b"\xf4"))]).file)
     disk = tmp_path / "disk.img"
-    Image(kernel=kernel).build(disk)
+    DiskImage(kernel=kernel).build(disk)
     screen = tmp_path / "screen"
     with Machine(disk, accel="tcg", memory=64, debugcon=True).start() as guest:
         report = told(guest)
