@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,24 @@ def test_magic_version_and_note_are_the_protocol_s() -> None:
 
 
 @pytest.mark.machine
-def test_the_kernel_in_slang_starts(bootslang: Command) -> None:
-    source = re.search(r"```python\n(.*?)```\n\n```sh\n(.*?)```", PAGE, re.DOTALL)
-    assert source
-    Path("hello.py").write_text(source[1])
-    for line in source[2].splitlines():
-        result = bootslang(*shlex.split(line)[1:])
-        assert result.code == 0, result
-    assert re.search(rf"^0x0000000000100000 0x\w+ {handoff.MEMORY_RAM:#x}\r?$", result.out, re.MULTILINE), result
+@pytest.mark.parametrize(
+    ("language", "file", "said"),
+    [
+        ("python", "hello.py", rf"^0x0000000000100000 0x\w+ {handoff.MEMORY_RAM:#x}\r?$"),
+        ("c", "hello.c", "^Hello, machine!"),
+    ],
+)
+def test_its_kernels_start(bootslang: Command, language: str, file: str, said: str) -> None:
+    shown = re.search(rf"```{language}\n(.*?)```\n\n```sh\n(.*?)```", PAGE, re.DOTALL)
+    assert shown
+    Path(file).write_text(shown[1])
+    console = ""
+    for line in shown[2].splitlines():
+        program, *arguments = shlex.split(line)
+        if program == "bootslang":
+            result = bootslang(*arguments)
+            assert result.code == 0, result
+            console = result.out
+        else:
+            subprocess.run([program, *arguments], check=True, timeout=60)
+    assert re.search(said, console, re.MULTILINE), console
