@@ -20,6 +20,7 @@ from bootslang.slang import (
     outb,
     outl,
     outw,
+    ptr,
     read_cr0,
     read_msr,
     read_tsc,
@@ -47,6 +48,13 @@ class Device(Struct):
     status: volatile[u8]
     data: volatile[u16]
     plain: u8
+
+
+@fn
+def behind_address_zero() -> u64:
+    first = ptr[u64](0)
+    first[0] = ANSWER
+    return first[0]
 
 
 @fn
@@ -206,6 +214,12 @@ def test_every_volatile_access_is_one_access_of_the_fake_machine() -> None:
     reads = [(base, 2), (base + 2, 2)]
     assert seen.seen == [(base + 2, 2, 0x741), *reads, (base + 4, 2, 0x720), (base + 6, 2, 0x720)]
     assert not any(cells)
+
+
+@on_the_emulator
+def test_address_zero_is_an_address(machine: str) -> None:
+    """The BIOS's interrupt vectors begin there: the compiler must not take it for a mistake that cannot happen."""
+    assert call(machine, behind_address_zero) == ANSWER
 
 
 @on_the_emulator

@@ -195,7 +195,7 @@ class Unit:
     # Functions
 
     def attributes(self, body: tree.Body) -> str:
-        words = ["nounwind"]
+        words = ["nounwind", "null_pointer_is_valid"]  # at address 0 is memory, such as the BIOS's interrupt vectors
         if not body.speed:
             words += ["minsize", "optsize"]
         if self.around.target == "long64":
