@@ -226,3 +226,20 @@ def test_a_bundle_is_that_of_the_api_and_can_be_verified(bootslang: Command, ker
     damaged = bootslang("verify", "linux.bundle")
     assert damaged.code == 1
     assert damaged.err.endswith("  `bootslang bundle` makes a new one.\n")
+
+
+def test_inspect_shows_a_bundle(bootslang: Command, kernel: Path) -> None:
+    Path("initrd").write_bytes(b"initrd" * 1000)
+    Bundle(kernel=kernel, initrds=["initrd"], command_line="a=1 [b]", codec="bzip2").build("linux.bundle")
+    size = Path("linux.bundle").stat().st_size
+    shown = bootslang("inspect", "linux.bundle").out
+    assert shown.startswith(f"linux.bundle: bundle, {size:,} bytes\n├── kernel (ELF)")
+    assert "a=1 [b]" in shown
+    found = json.loads(bootslang("inspect", "--json", "linux.bundle").out)
+    assert (found["size"], found["problem"]) == (size, "")
+    assert [blob["kind"] for blob in found["blobs"]] == ["kernel (ELF)", "initrd", "command line"]
+    assert found["blobs"][1]["checksum"].startswith("0x")
+    data = bytearray(Path("linux.bundle").read_bytes())
+    data[8] ^= 1
+    Path("linux.bundle").write_bytes(data)
+    assert "manifest: checksum at +8" in bootslang("inspect", "linux.bundle").out

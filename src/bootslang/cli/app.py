@@ -17,7 +17,7 @@ COMMANDS: Final = {
     "bundle": "Put kernel, initrds and command line into one file.",
     "loader": "Write the boot loader as one ELF file.",
     "run": "Start a disk or kernel in QEMU, with its console on the terminal.",
-    "inspect": "Show what is on a disk or in a kernel file.",
+    "inspect": "Show what is on a disk, in a kernel file, or in a bundle.",
     "verify": "Read a disk or a bundle back and check everything on it.",
     "initramfs": "Pack a directory, or a small system, for the kernel to start in.",
     "compile": "Show what becomes of a slang file.",

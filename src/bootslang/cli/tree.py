@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from bootslang.image.bundles import BundleNode
 from bootslang.image.inspect import BlobNode, BootNode, DiskNode, ManifestNode, PlaceNode, SlotNode
 from bootslang.kernel import Handoff, Kernel
 
@@ -14,8 +15,26 @@ _PAGE_COLUMNS: Final = 200
 """Where output goes into a file or a pipe, no line is broken."""
 
 
-def print_disk(disk: DiskNode) -> None:
-    """Print a disk."""
+def show(found: Kernel | DiskNode | BundleNode) -> None:
+    """Print what it is."""
+    if isinstance(found, DiskNode):
+        _disk(found)
+    elif isinstance(found, BundleNode):
+        _bundle(found)
+    else:
+        _kernel(found)
+
+
+def _bundle(bundle: BundleNode) -> None:
+    tree = _tree(f"{bundle.path}: bundle, {bundle.size:,} bytes")
+    if bundle.problem:
+        _add(tree, bundle.problem, bad=True)
+    for blob in bundle.blobs:
+        _blob(tree, blob)
+    _print(tree)
+
+
+def _disk(disk: DiskNode) -> None:
     tree = _tree(f"{disk.path}: {disk.size:,} bytes in sectors of {disk.sector_size}")
     table = _add(tree, f"partition table, disk signature {disk.disk_signature:#010x}")
     for one in disk.partitions:
@@ -28,8 +47,7 @@ def print_disk(disk: DiskNode) -> None:
     _print(tree)
 
 
-def print_kernel(kernel: Kernel) -> None:
-    """Print a kernel."""
+def _kernel(kernel: Kernel) -> None:
     tree = _tree(f"{kernel.file.name}: {_kind(kernel)}, {kernel.file.size:,} bytes")
     if kernel.version:
         _add(tree, f"version {kernel.version}")

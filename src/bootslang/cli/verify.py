@@ -23,7 +23,7 @@ def command(*, sector_size: int | None, disk: str) -> None:
     """
     from bootslang import verify
     from bootslang.errors import CheckFailed
-    from bootslang.image.verify import is_bundle
+    from bootslang.image.bundles import is_bundle
 
     findings = verify(disk, sector_size=sector_size)
     for finding in findings:

@@ -14,7 +14,7 @@ from bootslang.image.codecs import BY_NUMBER
 from bootslang.image.disks import Disk, open_disk
 from bootslang.image.generation import manifest_offset, read_chunks, read_generation, read_manifest, slot_is_empty
 from bootslang.image.loader import BOOT_SECTOR, STAGE2, check_slot, read_slot
-from bootslang.image.medium import Region
+from bootslang.image.medium import Medium, Region
 from bootslang.image.partitions import Partition
 
 
@@ -135,10 +135,11 @@ class DiskNode:
 
     def to_json(self) -> str:
         """All of it, indented. Sums are hexadecimal texts: many readers of JSON round numbers of 64 bits."""
-        return json.dumps(asdict(self, dict_factory=_json_object), indent=2)
+        return json.dumps(asdict(self, dict_factory=json_object), indent=2)
 
 
-def _json_object(fields: list[tuple[str, object]]) -> dict[str, object]:
+def json_object(fields: list[tuple[str, object]]) -> dict[str, object]:
+    """Numbers that are sums as hexadecimal texts."""
     digits = {"checksum": 18, "disk_signature": 10}
     return {
         name: f"{value:#0{digits[name]}x}" if name in digits and isinstance(value, int) else value
@@ -232,14 +233,17 @@ def _manifest(boot: Region, slot: int) -> ManifestNode:
         manifest = read_manifest(boot, slot)
     except FormatInvalid as error:
         return ManifestNode(slot, offset, error.message)
-    return ManifestNode(slot, offset, "", manifest.sequence, tuple(_blob(boot, blob) for blob in manifest.blobs))
+    return ManifestNode(
+        slot, offset, "", manifest.sequence, tuple(blob_node(boot, blob, disk.DATA_OFFSET) for blob in manifest.blobs)
+    )
 
 
-def _blob(boot: Region, blob: disk.BlobRecord) -> BlobNode:
+def blob_node(boot: Medium, blob: disk.BlobRecord, start: int) -> BlobNode:
+    """Look at a blob whose chunks lie from `start` on."""
     chunks: tuple[disk.ChunkRecord, ...] = ()
     problem = text = ""
     try:
-        chunks = blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size)
+        chunks = blob.decode_table(boot.read(blob.table, blob.table_bytes), boot.size, start=start)
         for index, chunk in enumerate(chunks):
             if disk.xxh64(boot.read(chunk.offset, chunk.packed)) != chunk.checksum:
                 problem = problem or f"chunk {index} at {chunk.offset:#x}: its checksum is wrong"

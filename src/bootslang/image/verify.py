@@ -13,6 +13,7 @@ from xxhash import xxh64
 
 from bootslang.errors import FormatInvalid, PartitionTableInvalid
 from bootslang.image import format as disk
+from bootslang.image.bundles import is_bundle, open_bundle, read_bundle_manifest
 from bootslang.image.disks import Disk, open_disk
 from bootslang.image.generation import (
     Generation,
@@ -23,7 +24,7 @@ from bootslang.image.generation import (
     try_chunks,
 )
 from bootslang.image.loader import check_slot, read_slot
-from bootslang.image.medium import FileMedium, Medium
+from bootslang.image.medium import Medium
 from bootslang.image.partitions import CODE_BYTES, Partition
 
 
@@ -48,8 +49,8 @@ def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> l
 
     """
     if is_bundle(Path(path)):
-        with Path(path).open("rb", buffering=0) as file:
-            return list(_check_bundle(FileMedium(file, file.seek(0, os.SEEK_END), name=str(path))))
+        with open_bundle(Path(path)) as bundle:
+            return list(_check_bundle(bundle))
     try:
         with open_disk(Path(path), sector_size) as opened:
             return list(_check_disk(opened))
@@ -57,21 +58,9 @@ def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> l
         return [Finding("partition table", error.message)]
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether a file begins as a bundle does."""
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return file.read(8) == disk.MANIFEST_MAGIC.to_bytes(8, "little")
-    except OSError:
-        return False
-
-
 def _check_bundle(bundle: Medium) -> Iterator[Finding]:
     try:
-        slot = bundle.read(0, min(bundle.size, disk.MANIFEST_SLOT_BYTES))
-        manifest = disk.Manifest.decode(slot, bundle.size, start=disk.BUNDLE_DATA_OFFSET)
+        manifest = read_bundle_manifest(bundle)
     except FormatInvalid as error:
         yield Finding("manifest", error.message)
         return
