@@ -14,7 +14,7 @@ from bootslang.loader import Loader
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-kernel.md").read_text()
 EXAMPLE = (ROOT / "examples/hello.py").read_text()
-COMMANDS = [line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()]
+COMMANDS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)).splitlines()
 TEXTS = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -40,7 +40,7 @@ def test_the_commands_boot_the_kernel_one_after_the_other(tmp_path: Path) -> Non
     menu = re.search(r"^```grub\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert menu is not None
     (tmp_path / "grub.cfg").write_text(menu[1])
-    consoles = [run(line, tmp_path) for line in COMMANDS if line]
+    consoles = [run(line, tmp_path) for line in COMMANDS]
     booted = [console for line, console in zip(COMMANDS, consoles, strict=True) if line.startswith("bootslang run")]
     assert [re.search("by way of (.*)", console)[1] for console in booted] == [  # type: ignore[index]
         "BIOS",

@@ -1,6 +1,7 @@
 """Guests for the hand-off protocol: strict ones, built in each way a kernel can be linked, and what they tell.
 
-`low`, `high` and `pie` are C (guests/strict), and assert what stands there. Their report is the boot information.
+`low`, `high` and `pie` are C (guests/strict), `slang` is Python (guests/strict_kernel.py). What each asserts stands in
+its source; its report is the boot information, line by line.
 """
 
 import re
@@ -14,8 +15,10 @@ from bootslang import Machine
 from bootslang.boot import handoff
 from bootslang.emulator import PASS
 from bootslang.header import handoff_header
+from bootslang.slang.emission import compile_file
 
-SOURCES: Final = Path(__file__).parent / "guests/strict"
+FOLDER: Final = Path(__file__).parent / "guests"
+SOURCES: Final = FOLDER / "strict"
 NOTE: Final = "note.c"
 """Only the position-independent kernel has the note; the others are known by their addresses."""
 
@@ -36,7 +39,7 @@ LINKINGS: Final = {
     "high": Linking(0xFFFF_FFFF_8020_0000, ("-fno-pie", "-no-pie", "-static", "-mcmodel=kernel", "-Tstatic.ld")),
     "pie": Linking(0, ("-fpie", "-static-pie", "-Wl,-z,relro", "-Tpie.ld", NOTE)),
 }
-GUESTS: Final = tuple(LINKINGS)
+GUESTS: Final = (*LINKINGS, "slang")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,10 @@ class Guests:
         """The kernel's ELF file."""
         kernel = self.folder / f"{name}.elf"
         if not kernel.exists():
-            self._compile(LINKINGS[name], kernel)
+            if name == "slang":
+                kernel.write_bytes(compile_file(FOLDER / "strict_kernel.py", target="kernel", emit="elf"))
+            else:
+                self._compile(LINKINGS[name], kernel)
         return kernel
 
     def _compile(self, linking: Linking, kernel: Path) -> None:

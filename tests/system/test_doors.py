@@ -51,7 +51,7 @@ ROW = {
     Cell(doors.MULTIBOOT1_QEMU, "module", "high", 64),
     Cell(doors.MULTIBOOT1_GRUB, "bundle", "pie", 64),
     Cell(doors.MULTIBOOT2_GRUB, "module", "bzimage", 512),
-    Cell(doors.MULTIBOOT2_GRUB, "module", "pie", 64),
+    Cell(doors.MULTIBOOT2_GRUB, "module", "slang", 64),
     Cell(doors.MULTIBOOT2_UEFI, "module", "vmlinux", 512),
     Cell(doors.MULTIBOOT2_UEFI, "sealed", "pie", 512),
     Cell(doors.PVH_Q35, "bundle", "bzimage", 512),
