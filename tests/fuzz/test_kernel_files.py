@@ -16,7 +16,7 @@ from bootslang.kernel import PROTOCOLS, Kernel, KernelKind
 from bootslang.kernel.model import ADDRESS_BITS_MAX, LOW_MEMORY_END, PIECE_BYTES
 from bootslang.kernel.payload import vmlinux
 from support.elf_writer import movable, relocation, static
-from support.fuzzing import fuzzed, mutations
+from support.fuzzing import field_changes, fuzzed, mutations
 from support.payloads import MIB, Elf, Load, bzimage
 
 
@@ -43,20 +43,6 @@ PACKED = [
     packed_kernel(lzma.compress(INNER, lzma.FORMAT_ALONE) + SIZE),
 ]
 OTHERS = [gzip.compress(INNER, mtime=0), bz2.compress(INNER), lzma.compress(INNER), b"MZ" + bytes(600), b"070701" * 30]
-
-
-def field_changes(original: bytes, end: int) -> st.SearchStrategy[bytes]:
-    """Copies with whole fields of the first `end` bytes overwritten by numbers at the edges."""
-    edges = [0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 52, (1 << 64) - 1]
-    change = st.tuples(st.integers(0, end - 8), st.sampled_from([1, 2, 4, 8]), st.sampled_from(edges))
-
-    def apply(changes: list[tuple[int, int, int]]) -> bytes:
-        data = bytearray(original)
-        for at, width, value in changes:
-            data[at : at + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, "little")
-        return bytes(data)
-
-    return st.lists(change, min_size=1, max_size=4).map(apply)
 
 
 FILES = st.one_of(

@@ -35,6 +35,20 @@ def mutations(original: bytes) -> st.SearchStrategy[bytes]:
     return st.lists(change, min_size=1, max_size=5).map(lambda changes: mutate(original, changes))
 
 
+def field_changes(original: bytes, end: int) -> st.SearchStrategy[bytes]:
+    """Copies with whole fields of the first `end` bytes overwritten by numbers at the edges."""
+    edges = [0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 1 << 20, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 52, (1 << 64) - 1]
+    change = st.tuples(st.integers(0, end - 8), st.sampled_from([1, 2, 4, 8]), st.sampled_from(edges))
+
+    def apply(changes: list[tuple[int, int, int]]) -> bytes:
+        data = bytearray(original)
+        for at, width, value in changes:
+            data[at : at + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, "little")
+        return bytes(data)
+
+    return st.lists(change, min_size=1, max_size=4).map(apply)
+
+
 def mutate(original: bytes, changes: list[tuple[str, int, int, int]]) -> bytes:
     data = bytearray(original)
     for kind, first, second, value in changes:

@@ -183,12 +183,11 @@ def _writable_code(elf: ElfFile) -> Iterator[str]:
 def _home(elf: ElfFile, relro: ProgramHeader) -> tuple[ProgramHeader, ProgramHeader]:
     """A PT_GNU_RELRO with the PT_LOAD whose pages hold it.
 
-    Its offset is made to agree with its address, and its end with the segment's: lld's reaches to the end of a page.
+    Its offset is made to agree with its address. lld up to 17 lets it reach to the end of the segment's last page.
     """
     for load in elf.loads:
         if load.virtual <= relro.virtual < load.end and relro.end <= -(-load.end // PAGE_BYTES) * PAGE_BYTES:
-            size = min(relro.end, load.end) - relro.virtual
-            return relro._replace(offset=load.offset + relro.virtual - load.virtual, memory_bytes=size), load
+            return relro._replace(offset=load.offset + relro.virtual - load.virtual), load
     raise elf.file.fault(f"{relro} covers {relro.virtual:#x} to {relro.end:#x}, outside of what is loaded", NOT_LINKED)
 
 

@@ -84,6 +84,13 @@ def test_what_is_dynamic_relro_or_a_note_is_found() -> None:
     assert [(found.notes[n].start, found.notes[n].size) for n in range(found.note_count)] == [(TEXT.virtual, 32)]
 
 
+def test_relro_may_reach_to_the_end_of_its_segment_s_last_page() -> None:
+    data = Part(DATA.virtual, b"data", flags=READ_WRITE)
+    assert read(OwnKernel([TEXT, data], pieces=[(RELRO, DATA.virtual, 0x1000)])).relro.size == 0x1000
+    with pytest.raises(BootError, match=r"the kernel's PT_GNU_RELRO at 0x.* reaches beyond its segment"):
+        read(OwnKernel([TEXT, data], pieces=[(RELRO, DATA.virtual, 0x1001)]))
+
+
 def test_segments_with_equal_rights_may_share_a_page() -> None:
     assert len(segments(read(OwnKernel([TEXT, Part(TEXT.virtual + 400, b"more")])))) == 2
 
@@ -181,7 +188,7 @@ REFUSED: Sequence[tuple[OwnKernel, str]] = [
     ),
     (
         OwnKernel([TEXT, DATA], pieces=[(RELRO, DATA.virtual, 0x3001)]),
-        "the kernel refers to 0x3001 bytes at 0xffffffff80201000: no segment holds them",
+        "the kernel's PT_GNU_RELRO at 0xffffffff80201000 reaches beyond its segment",
     ),
     (
         OwnKernel([TEXT], pieces=[(INTERPRETER, TEXT.virtual, 8)]),

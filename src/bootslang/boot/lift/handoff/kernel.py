@@ -185,7 +185,17 @@ def check_kernel(kernel: HandoffKernel) -> None:
     if not is_executable(segments, kernel.entry):
         raise BootError(f"the kernel's entry {kernel.entry:#x} lies in no executable segment")
     if kernel.relro.size:
-        kernel.segment_at(kernel.relro.start, kernel.relro.size)
+        check_relro(kernel)
+
+
+@fn
+def check_relro(kernel: HandoffKernel) -> None:
+    """PT_GNU_RELRO lies in the pages of one segment: lld up to 17 lets it reach to the end of the last one."""
+    start = kernel.relro.start
+    segment = kernel.segment_at(start, 1)
+    end = (segment.virtual + segment.memory_size + PAGE - 1) // PAGE * PAGE
+    if kernel.relro.size > end - start:
+        raise BootError(f"the kernel's PT_GNU_RELRO at {start:#x} reaches beyond its segment")
 
 
 @fn
