@@ -4,12 +4,14 @@ Each stage is a flat image on the disk; beside it the linker makes an ELF file o
 with line numbers that lead to the Python source. These are written to the user's cache, named by their contents.
 
 Stage 4 may be there twice, for CPUs with and without long mode, at the same addresses: a session loads the one that
-will run.
+will run. The loader that other loaders start is one image; its symbols are right where QEMU puts it.
 """
 
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +20,9 @@ from xxhash import xxh3_64_hexdigest
 from bootslang.errors import InputInvalid
 from bootslang.image import inspect
 from bootslang.image.format import STAGE_LIFT32, STAGE_LIFT64, STAGE_NAMES
-from bootslang.rocket import Stages, stages
+from bootslang.rocket import CODECS, Stages, loader_image, stages
 from bootslang.slang.cache import default_directory
+from bootslang.slang.link import Image
 
 CPUS_WITHOUT_LONG_MODE: Final = frozenset(
     {"486", "athlon", "coreduo", "kvm32", "n270", "pentium", "pentium2", "pentium3", "qemu32"}
@@ -75,9 +78,24 @@ def session(linked: Stages, port: int, *, long_mode: bool = True, fits: bool = T
     """
     lift = linked.lift64 if long_mode and linked.lift64 else linked.lift32
     chosen = (linked.stage1, linked.stage2, linked.stage3, lift)
+    return _session([image for image in chosen if image is not None], port, fits=fits)
+
+
+def session_for_loader(loader: str | os.PathLike[str], port: int) -> Session | None:
+    """A session for a machine that starts this file, if it is a loader of this version, whatever codecs it has."""
+    file = Path(loader).read_bytes()
+    for count in range(len(CODECS) + 1):
+        for codecs in combinations(CODECS, count):
+            image = loader_image(codecs=codecs)
+            if image.data[image.entry - image.base : image.segments[0].end - image.base] in file:
+                return _session([image], port, fits=True)
+    return None
+
+
+def _session(images: Sequence[Image], port: int, *, fits: bool) -> Session:
     folder = default_directory() / "symbols"
     try:
-        symbols = tuple(_write(folder, image.name, image.elf) for image in chosen if image is not None)
+        symbols = tuple(_write(folder, image.name, image.elf) for image in images)
     except OSError as error:
         raise InputInvalid(
             f"The symbols cannot be written to {folder}: {error.strerror}.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bootslang import Image, debugger
+from bootslang import Image, Loader, debugger
 from bootslang.boot.lift import payload
 from bootslang.kernel.debian import cloud_kernel, i386_kernel
 from support.disks import elf_kernel, fake_stages
@@ -27,7 +27,7 @@ SOURCES = Path(debugger.__file__).parents[1]
 @contextmanager
 def waiting_machine(*options: str) -> Iterator[str]:
     """A machine that `bootslang run --gdb` started, and the line that it printed."""
-    command = [sys.executable, "-m", "bootslang", "run", "--gdb", "--timeout", "120", *options, "disk.img"]
+    command = [sys.executable, "-m", "bootslang", "run", "--gdb", "--timeout", "120", *options]
     process = subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": str(SOURCES)},
@@ -44,14 +44,23 @@ def waiting_machine(*options: str) -> Iterator[str]:
 
 
 @pytest.mark.machine
-@pytest.mark.parametrize(("bits", "options"), [(64, ()), (32, ("--cpu", "pentium3"))])
-def test_gdb_stops_at_a_line_of_stage_4_and_steps(bits: int, options: tuple[str, ...]) -> None:
-    kernel = cloud_kernel() if bits == 64 else i386_kernel()
-    Image(kernel=kernel, codec="bzip2").build("disk.img")
+@pytest.mark.parametrize(
+    ("symbols", "options"),
+    [
+        ("lift64", ("disk.img",)),
+        ("lift32", ("disk.img", "--cpu", "pentium3")),
+        ("loader", ("--kernel", "sealed", "--machine", "q35")),
+    ],
+)
+def test_gdb_stops_at_a_line_of_stage_4_and_steps(symbols: str, options: tuple[str, ...]) -> None:
+    if symbols == "loader":
+        Loader(kernel=cloud_kernel()).build("sealed")
+    else:
+        Image(kernel=cloud_kernel() if symbols == "lift64" else i386_kernel(), codec="bzip2").build("disk.img")
     source = Path(str(payload.__file__)).read_text().splitlines()
     number = next(number for number, line in enumerate(source, 1) if LINE in line)
     with waiting_machine(*options) as line:
-        assert f"lift{bits}-" in line
+        assert f"{symbols}-" in line
         steps = f"-ex 'hbreak payload.py:{number}' -ex continue -ex 'info registers rip' -ex next"
         seen = subprocess.run(  # noqa: S602 - the line is for a shell
             f"{line.replace('gdb -q', 'gdb -q -batch -nx', 1)} {steps}",
@@ -95,6 +104,19 @@ def test_a_loader_of_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("bootslang.image.builder.linked_stages", fake_stages)
     Image(kernel=elf()).build("disk.img")
     assert not debugger.session_for("disk.img", 1234).fits
+
+
+@pytest.mark.parametrize("codec", ["none", "bzip2"])
+def test_a_loader_s_symbols_are_those_of_its_codecs(codec: str) -> None:
+    Loader(kernel=elf(), codec=codec).build("sealed")
+    session = debugger.session_for_loader("sealed", 1234)
+    assert session is not None
+    (symbols,) = session.symbols
+    assert (b"codecs.bzip2" in symbols.read_bytes()) == (codec == "bzip2")
+
+
+def test_a_kernel_that_is_no_loader_has_no_session() -> None:
+    assert debugger.session_for_loader(elf(), 1234) is None
 
 
 def elf() -> Path:

@@ -10,7 +10,10 @@ from bootslang.cli.command import PROGRAM, Command, Example
 from bootslang.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootslang import Guest, Machine
+    from bootslang.debugger import Session
 
 EXAMPLES = (
     Example("Boot it; Ctrl-A X ends the machine:", "bootslang run disk.img"),
@@ -108,9 +111,10 @@ def command(
 
     if disk is None and kernel is None:
         raise UsageError("there is nothing to start: neither a disk nor --kernel")
-    if gdb and disk is None:
+    if gdb and disk is None and _session(disk, kernel, 0, cpu) is None:
         raise UsageError(
-            "--gdb wants a disk, whose stages it knows", hint="QEMU's own -gdb and -S can stand behind --."
+            "--gdb wants a disk or a loader of this version, whose symbols it knows",
+            hint="QEMU's own -gdb and -S can stand behind --.",
         )
     pc = Machine(
         *([] if disk is None else [disk]),
@@ -132,7 +136,7 @@ def command(
     if print_command:
         print(pc.print_command())
         return
-    tell = partial(_tell, disk, pc) if gdb and disk is not None else lambda _guest: None
+    tell = partial(_tell, disk, pc) if gdb else lambda _guest: None
     outcome = interact(pc, expect=expect, timeout=timeout, started=tell)
     # On a terminal the console's last lines stand above already.
     if error := outcome.error(tail=not sys.stdout.isatty()):
@@ -140,12 +144,18 @@ def command(
     click.echo(f"{PROGRAM}: {outcome.describe()}, after {outcome.seconds:.1f} s", err=True)
 
 
-def _tell(disk: str, pc: "Machine", guest: "Guest") -> None:
-    """Say how gdb is called; on stderr, since the console's text may go into a file."""
-    from bootslang.debugger import session_for
+def _session(disk: str | None, kernel: "str | Path | None", port: int, cpu: str | None) -> "Session | None":
+    """What gdb is told of the machine that starts one of these."""
+    from bootslang.debugger import session_for, session_for_loader
 
+    return session_for(disk, port, cpu=cpu) if disk is not None else session_for_loader(kernel or "", port)
+
+
+def _tell(disk: str | None, pc: "Machine", guest: "Guest") -> None:
+    """Say how gdb is called; on stderr, since the console's text may go into a file."""
     assert guest.gdb_port is not None  # noqa: S101 - the machine was asked for it
-    session = session_for(disk, guest.gdb_port, cpu=pc.cpu)
+    session = _session(disk, pc.kernel, guest.gdb_port, pc.cpu)
+    assert session is not None  # noqa: S101 - it was looked for before the machine was started
     if not session.fits:
         click.echo("warning: this loader is not of this version of Bootslang, so gdb will see other lines", err=True)
     click.echo(f"{PROGRAM}: the machine waits for gdb. In another terminal:\n\n  {session.command()}\n", err=True)
