@@ -48,6 +48,16 @@ def test_xens_modules_have_texts(memory: Reach) -> None:
     assert [text for _, _, text in modules_of(context)] == [b"ro quiet", b""]
 
 
+def test_a_module_whose_text_is_rubbish(memory: Reach, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is it booted all the same? QEMU's option ROM leaves the field as the memory was."""
+    rubbish = 0xA5A5_A5A5_A5A5_A5A5
+    table = memory.put(struct.pack("<QQQQ", memory.put(b"kernel"), 6, rubbish, 0))
+    told = StartInfo(files=[File()], patches={0x10: struct.pack("<Q", table)})
+    ((base, size, text),) = modules_of(gathered(memory, told))
+    assert (memory.read(base, size), text) == (b"kernel", b"")
+    assert capsys.readouterr().out == f"PVH, module's text: 1 bytes at {rubbish:#x} {OUTSIDE}: passed over\n"
+
+
 @pytest.mark.parametrize("magic", [0, 0x336E_C579, 0x2BAD_B002])
 def test_no_start_info(memory: Reach, magic: int) -> None:
     told = StartInfo(patches={0: struct.pack("<I", magic)})

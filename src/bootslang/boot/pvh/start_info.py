@@ -13,7 +13,7 @@ from bootslang.boot.context import DOOR_PVH, MAX_MODULES, BootContext
 from bootslang.boot.doors import reach
 from bootslang.boot.doors.intake import add_memory, add_module, require_memory, set_command_line
 from bootslang.boot.lib.texts import trimmed
-from bootslang.slang import BootError, Struct, compile_for, fn, sizeof, text, u32, u64, usize
+from bootslang.slang import BootError, Struct, compile_for, fn, sizeof, span, text, u8, u32, u64, usize
 
 compile_for("long64")
 
@@ -96,7 +96,16 @@ def read_modules(context: BootContext, info: StartInfo) -> None:
         raise BootError(f"PVH: {info.module_count} modules, more than {MAX_MODULES}")
     table = reach.view(text("PVH, modules"), info.modules, info.module_count * sizeof(ModuleEntry))
     for entry in table.cast(ModuleEntry):
-        line = text("")
-        if entry.text != 0:
-            line = trimmed(reach.text_at(text("PVH, module's text"), entry.text))
-        add_module(context, entry.base, entry.size, line)
+        add_module(context, entry.base, entry.size, text_of(entry))
+
+
+@fn
+def text_of(module: ModuleEntry) -> span[u8]:
+    """A module's text. QEMU never writes this field: on some machines it has what was in the memory before."""
+    if module.text == 0:
+        return text("")
+    try:
+        return trimmed(reach.text_at(text("PVH, module's text"), module.text))
+    except BootError as error:
+        print(f"{error}: passed over")
+        return text("")
