@@ -38,7 +38,8 @@ def call_from_32(gate: u32, request: u32) -> None:
 def call_from_64(gate: u32, request: u32) -> None:
     """Arguments come in EDI and ESI. Outside long mode the upper halves of registers are lost: the stack keeps them.
 
-    Stage 4, its stack and its tables lie below 4 GiB, so that 32-bit code reaches them.
+    Stage 4, its stack and its tables lie below 4 GiB, so that 32-bit code reaches them; the gate keeps the interrupt
+    table's register as well, so that exceptions are told again afterwards.
     """
     asm(f"""
         push rbx
