@@ -14,7 +14,8 @@ from support.payloads import MIB, PROTECTED, READ_WRITE, Elf, Load, bzimage
 
 TEXT = b"code" * 1000
 DATA = b"data" * 500
-INITRD = bytes(range(256)) * 1000
+INITRD = bytes(range(256)) * 1008
+"""63 whole pages."""
 HIGH = 0xFFFF_FFFF_8100_0000
 
 
@@ -192,6 +193,31 @@ def test_one_that_lies_higher_than_the_kernel_reaches_is_copied() -> None:
         assert entered.initrd_place + len(INITRD) <= 30 * MIB
 
 
+@pytest.mark.parametrize("size", [1, 3, 512, 4096, 4097])
+@pytest.mark.parametrize("offset", [44 * MIB, 44 * MIB + 1], ids=["in place", "copied"])
+def test_its_size_is_told_to_the_byte(size: int, offset: int) -> None:
+    with Door() as door:
+        door.add(vmlinux(door), 40 * MIB)
+        door.add(INITRD[:size], offset)
+        assert door.boot().initrd == INITRD[:size]
+
+
+def test_as_many_modules_as_a_door_may_bring_are_loaded() -> None:
+    with Door() as door:
+        door.add(vmlinux(door), 40 * MIB)
+        for number in range(31):
+            door.add(bytes([number] * 4), 44 * MIB + number * 100)
+        assert door.boot().initrd == b"".join(bytes([number] * 4) for number in range(31))
+
+
+def test_more_modules_than_fit_are_refused() -> None:
+    with Door() as door:
+        door.add(vmlinux(door), 40 * MIB)
+        door.context.module_count = 33
+        with pytest.raises(BootError, match="slice out of range"):
+            door.boot()
+
+
 def test_several_initrds_become_one() -> None:
     with Door() as door:
         door.add(vmlinux(door), 40 * MIB)
@@ -327,7 +353,7 @@ def test_a_module_at_address_0_is_refused() -> None:
         door.add(vmlinux(door), 40 * MIB)
         door.add(INITRD, 44 * MIB)
         door.context.modules[1].base = 0
-        with pytest.raises(BootError, match="a module of 256000 bytes at address 0 cannot be"):
+        with pytest.raises(BootError, match="a module of 258048 bytes at address 0 cannot be"):
             door.boot()
 
 
@@ -356,6 +382,14 @@ def test_a_bundle_cut_short_is_refused(tmp_path: Path, size: int) -> None:
         door.add(bundle(tmp_path, vmlinux(door))[:size], 40 * MIB)
         with pytest.raises(BootError, match=r"lies? outside the partition's data"):
             door.boot()
+
+
+def test_where_a_file_was_copied_from_is_free_again() -> None:
+    with Door() as door:
+        door.add(vmlinux(door), 40 * MIB)
+        door.add(INITRD, 44 * MIB + 4)
+        entered = door.boot()
+        assert door.taken(MODULE) == [(entered.initrd_place, len(INITRD))]
 
 
 def test_what_no_kernel_needs_any_more_is_told_as_such() -> None:

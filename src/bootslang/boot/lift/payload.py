@@ -315,10 +315,14 @@ def load_segments(segments: span[Segment], memory: MemoryMap, context: BootConte
 
 @fn
 def load(part: Part, place: u64, memory: MemoryMap, context: BootContext) -> None:
-    """Bring all bytes of a part to `place`, where there is room for it; a file that is there already stays."""
+    """Bring all bytes of a part to `place`, where there is room for it; a file that is there already stays.
+
+    The memory that a file was in is free again.
+    """
     if is_file(part):
         if part.address != place:
             modules.copy(part.address, part.size, place, memory, context)
+            modules.forget(part.address, part.size, context)
         progress.advance(part.size)
     elif part.size:
         name = text("command line") if part.kind == COMMAND_LINE else text("initrd")

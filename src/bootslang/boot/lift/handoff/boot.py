@@ -12,7 +12,7 @@ from bootslang.boot.handoff import VERSION, BootInformation, ModuleInformation
 from bootslang.boot.lib import console, progress
 from bootslang.boot.lib.image import image_start
 from bootslang.boot.lib.xxh64 import xxh64
-from bootslang.boot.lift import allocator, exceptions, modules, paging, payload, random_seed
+from bootslang.boot.lift import allocator, exceptions, paging, payload, random_seed
 from bootslang.boot.lift.allocator import Zone
 from bootslang.boot.lift.handoff import (
     addresses,
@@ -137,8 +137,6 @@ def load_modules(memory: MemoryMap, context: BootContext) -> None:
     for part in payload.further():
         place = place_module(part, memory, context)
         payload.load(part, place, memory, context)
-        if payload.is_file(part) and part.address != place:
-            modules.forget(part.address, part.size, context)
         part.address = place
         if not part.checksum:
             paging.cover(place, part.size, memory, context)
