@@ -113,7 +113,7 @@ def command(
         raise UsageError("there is nothing to start: neither a disk nor --kernel")
     if gdb and disk is None and _session(disk, kernel, 0, cpu) is None:
         raise UsageError(
-            "--gdb wants a disk or a loader of this version, whose symbols it knows",
+            "--gdb wants a disk, or a loader of this version",
             hint="QEMU's own -gdb and -S can stand behind --.",
         )
     pc = Machine(
