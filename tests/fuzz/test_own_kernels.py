@@ -5,12 +5,15 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bootslang.boot.context import PROTOCOL_HANDOFF
 from bootslang.boot.lift.handoff import kernel as reader
 from bootslang.boot.lift.handoff import relocations
 from bootslang.boot.lift.handoff.kernel import HandoffKernel
 from bootslang.slang import BootError, span
-from support.fuzzing import fuzzed, mutations
+from support.fuzzing import fuzzed, fuzzed_slowly, mutations
+from support.hand_off import HandoffDoor
 from support.own_kernels import DYNAMIC, READ_WRITE, RELRO, Loaded, OwnKernel, Part, dynamic, relocation
+from support.payloads import MIB
 
 TABLE, DATA, DYNAMIC_AT = 0x1000, 0x2000, 0x2100
 ROWS = b"".join(relocation(DATA + 8 * index, index) for index in range(8))
@@ -24,6 +27,7 @@ PIECES = [(DYNAMIC, DYNAMIC_AT, len(SECTION)), (RELRO, DATA, 0x1000)]
 FILE = OwnKernel(PARTS, pieces=PIECES).file
 HEADERS = 64 + 5 * 56
 LAST_PAGE = (1 << 64) - 0x1000
+MODULE = bytes(range(256)) * 20
 
 
 def credible(found: HandoffKernel, size: int) -> bool:
@@ -95,3 +99,23 @@ def test_damaged_relocations_write_nothing_beside_the_kernel(section: bytes, row
         pass
     finally:
         loaded.guarded.check()
+
+
+@fuzzed_slowly
+@given(data=mutations(FILE))
+def test_a_damaged_kernel_is_refused_or_started_with_nothing_else_touched(data: bytes) -> None:
+    """The memory map tells whose the memory is: what the kernel does not hold is as it was."""
+    with HandoffDoor() as door:
+        door.context.protocol = PROTOCOL_HANDOFF
+        place = door.add(data, 40 * MIB)
+        module = door.add(MODULE, 44 * MIB)
+        try:
+            found = door.hand_off()
+        except BootError:
+            pass
+        else:
+            assert found.physical(found.entry)
+            assert "rwx" not in {page.rights for page in found.pages}
+            assert [told.physical for told in found.modules] == [module]
+        assert door.read(module, len(MODULE)) == MODULE
+        assert door.read(place, len(data)) == data

@@ -10,7 +10,7 @@ from bootslang.boot.lift.handoff.kernel import HIGH_HALF, HandoffKernel
 from bootslang.boot.lift.limits import FOUR_GIB
 from bootslang.boot.lift.memory_map import ACPI_NVS, ACPI_RECLAIMABLE, MemoryMap
 from bootslang.boot.lift.paging import LARGE_PAGE_BYTES
-from bootslang.slang import BootError, compile_for, fn, u64
+from bootslang.slang import BootError, Struct, compile_for, fn, u64
 
 compile_for("long64")
 
@@ -29,6 +29,29 @@ DIRECT_MAP_STEP: Final = 0x80_0000_0000
 """512 GiB: what one entry of the highest table is for. The direct map has entries of its own."""
 DIRECT_MAP_LIMIT: Final = 0xFFFF_FF80_0000_0000
 """The highest entry is the window's."""
+
+
+class AddressSpace(Struct):
+    """What is seen where: virtual addresses."""
+
+    kernel: u64
+    kernel_end: u64
+    direct_map: u64
+    direct_map_bytes: u64
+    window: u64
+
+
+@fn
+def lay_out(space: AddressSpace, kernel: HandoffKernel, shown: u64) -> None:
+    """Find places for all but the kernel, whose shift is known.
+
+    shown: how much of physical memory the direct map shows.
+    """
+    space.kernel = kernel.low + kernel.shift
+    space.kernel_end = kernel.end + kernel.shift
+    space.direct_map = direct_map_for(shown, space.kernel, space.kernel_end)
+    space.direct_map_bytes = shown
+    space.window = window_for(space.kernel, space.kernel_end)
 
 
 @fn

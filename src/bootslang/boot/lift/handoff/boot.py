@@ -27,6 +27,7 @@ from bootslang.boot.lift.handoff import (
 from bootslang.boot.lift.handoff import (
     window as windows,
 )
+from bootslang.boot.lift.handoff.addresses import AddressSpace
 from bootslang.boot.lift.handoff.information import Room
 from bootslang.boot.lift.handoff.kernel import HandoffKernel
 from bootslang.boot.lift.handoff.note import NO_NOTE, version_in
@@ -43,6 +44,7 @@ from bootslang.slang import BootError, array, compile_for, fn, read_tsc, sizeof,
 compile_for("long64")
 
 kernel: HandoffKernel = HandoffKernel.zeroed()
+space: AddressSpace = AddressSpace.zeroed()
 tables: PageTables = PageTables.zeroed()
 window: Window = Window.zeroed()
 room: Room = Room.zeroed()
@@ -155,36 +157,29 @@ def place_module(part: Part, memory: MemoryMap, context: BootContext) -> u64:
 @fn
 def map_all(memory: MemoryMap, context: BootContext) -> None:
     """Make the kernel's address space: the kernel, the direct map, the window."""
-    low = kernel.low + kernel.shift
-    end = kernel.end + kernel.shift
     shown = addresses.direct_map_bytes(memory, context.framebuffer.base + context.framebuffer.size)
-    enter.departure.direct_map = addresses.direct_map_for(shown, low, end)
-    window.base = addresses.window_for(low, end)
-
+    addresses.lay_out(space, kernel, shown)
     allocator.reserve(context, image_start(), windows.image_bytes(), LOADER)
     zone = Zone(purpose=text("the stacks"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE, kind=LOADER)
     stacks = take(windows.ALL_STACKS_BYTES, zone, memory, context)
-    begin_tables(low, shown, memory, context)
+    begin_tables(memory, context)
     map_kernel(tables, kernel)
-    tables.map(enter.departure.direct_map, 0, shown, DATA_RIGHTS)
+    tables.map(space.direct_map, 0, shown, DATA_RIGHTS)
+    window.base = space.window
     windows.map_window(window, tables, stacks)
     allocator.release(context, tables.root)  # what no table has become of goes back
     allocator.reserve(context, tables.root, tables.next - tables.root, LOADER)
-    enter.departure.direct_map_bytes = shown
-    enter.departure.root = tables.root
-    enter.departure.stack_top = window.stack_top
-    enter.departure.entry = kernel.entry + kernel.shift
 
 
 @fn
-def begin_tables(low: u64, shown: u64, memory: MemoryMap, context: BootContext) -> None:
+def begin_tables(memory: MemoryMap, context: BootContext) -> None:
     """Take memory for as many page tables as there can be: below 4 GiB, where processors that wake up reach them."""
     huge = machine.has_huge_pages()
     count = (
         1
-        + tables_for(low, whole_pages(kernel.end - kernel.low), LEVEL1)
-        + tables_for(enter.departure.direct_map, shown, LEVEL3 if huge else LEVEL2)
-        + tables_for(window.base, addresses.WINDOW_BYTES, LEVEL1)
+        + tables_for(space.kernel, whole_pages(kernel.end - kernel.low), LEVEL1)
+        + tables_for(space.direct_map, space.direct_map_bytes, LEVEL3 if huge else LEVEL2)
+        + tables_for(space.window, addresses.WINDOW_BYTES, LEVEL1)
     )
     zone = Zone(purpose=text("page tables"), lowest=ONE_MIB, highest=FOUR_GIB, alignment=PAGE, kind=LOADER)
     tables.start(allocator.allocate(memory, context, count * PAGE, zone), count * PAGE, huge)
@@ -204,22 +199,21 @@ def write_information(memory: MemoryMap, context: BootContext) -> BootInformatio
     place = take(size, zone, memory, context)
     room.memory = span[u8](usize(place), usize(whole_pages(size)))
     room.memory.fill(0)
-    room.distance = enter.departure.direct_map
+    room.used = 0
+    room.distance = space.direct_map
     told = information.begin(room, context, len(parts))
-    enter.departure.information = room.seen(room.memory)
-
     copy = room.take(usize(line.size) + information.END_BYTES)
     payload.load(line, copy.address, memory, context)
     told.command_line = room.seen(copy)
     told.command_line_size = line.size
     write_modules(parts, span[ModuleInformation](usize(told.modules - room.distance), len(parts)))
-    told.direct_map = enter.departure.direct_map
-    told.direct_map_size = enter.departure.direct_map_bytes
+    told.direct_map = space.direct_map
+    told.direct_map_size = space.direct_map_bytes
     told.kernel_physical = kernel.place
-    told.kernel_virtual = kernel.low + kernel.shift
+    told.kernel_virtual = space.kernel
     told.kernel_size = kernel.end - kernel.low
     told.kernel_shift = kernel.shift
-    told.window = window.base
+    told.window = space.window
     told.window_size = addresses.WINDOW_BYTES
     told.page_table = tables.root
     information.finish(room, told, memory, context)
@@ -232,7 +226,7 @@ def write_modules(parts: span[Part], into: span[ModuleInformation]) -> None:
         into[index] = ModuleInformation(
             physical=part.address,
             size=part.size,
-            address=enter.departure.direct_map + part.address,
+            address=space.direct_map + part.address,
             name=room.write(part.name),
             name_size=len(part.name),
             checksum=part.checksum,
@@ -242,13 +236,19 @@ def write_modules(parts: span[Part], into: span[ModuleInformation]) -> None:
 @fn
 def start(told: BootInformation, context: BootContext) -> NoReturn:
     """Note the time, tell it, and start the kernel."""
+    departure = enter.departure
+    departure.entry = kernel.entry + kernel.shift
+    departure.information = room.seen(room.memory)
+    departure.stack_top = window.stack_top
+    departure.direct_map = space.direct_map
+    departure.root = tables.root
+    exceptions.kernel.start = space.kernel
+    exceptions.kernel.end = space.kernel_end
+    exceptions.kernel.shift = kernel.shift
     if console.verbose:
-        print(f"kernel at {kernel.place:#x}, seen at {told.kernel_virtual:#x}, entry {enter.departure.entry:#x}")
-        print(f"page tables at {tables.root:#x}, direct map at {told.direct_map:#x}, window at {window.base:#x}")
+        print(f"kernel at {kernel.place:#x}, seen at {space.kernel:#x}, entry {departure.entry:#x}")
+        print(f"page tables at {tables.root:#x}, direct map at {space.direct_map:#x}, window at {space.window:#x}")
         print(f"boot information of {told.size} bytes at {told.physical:#x}: {told.memory_count} memory regions")
-    exceptions.kernel.start = told.kernel_virtual
-    exceptions.kernel.end = told.kernel_virtual + told.kernel_size
-    exceptions.kernel.shift = told.kernel_shift
     stamp(context, STAMP_KERNEL)
     told.stamps[:] = context.stamps
     enter.enter(window)

@@ -28,7 +28,6 @@ class Departure(Struct):
     information: u64
     stack_top: u64
     direct_map: u64
-    direct_map_bytes: u64
     root: u64
     """Physical, for CR3."""
 
