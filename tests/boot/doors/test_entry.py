@@ -18,7 +18,7 @@ from bootslang.boot.doors.workspace import STACK_BYTES, TABLES_BYTES
 from bootslang.boot.layout import LOADER, LOADER_MEMORY
 from bootslang.boot.lib.console import DEBUG_PORT
 from bootslang.boot.lib.serial import DATA
-from bootslang.boot.lift.paging import LARGE_PAGE, TABLE
+from bootslang.boot.lift.paging import CR4_PAE, LARGE_PAGE, TABLE
 from bootslang.rocket import loader_image
 
 MIB = 1 << 20
@@ -27,6 +27,8 @@ SURROUNDINGS = bytes(range(1, 65))
 """What lies around the information, which is its middle."""
 HIGHEST = (1 << 32) - LOADER_MEMORY
 INSTRUCTIONS_MOST = 2_000_000
+LEFT_IN_CR4 = 0x10
+"""Page size extensions, for one: what a loader leaves there has no meaning for us, and five levels of tables would."""
 USED = 0x60
 """What the CPU sets in entries: accessed, written."""
 WORKSPACE = "bootslang.boot.doors.workspace.workspace"
@@ -81,6 +83,7 @@ class Entered:
         """Enter the loader as another loader does, with nothing of use in the other registers."""
         for name in REGISTERS:
             self.cpu.reg_write(getattr(x86, f"UC_X86_REG_{name}"), 0xDEAD_BEEF)
+        self.cpu.reg_write(x86.UC_X86_REG_CR4, LEFT_IN_CR4)
         self.cpu.reg_write(x86.UC_X86_REG_EAX, eax)
         self.cpu.reg_write(x86.UC_X86_REG_EBX, INFORMATION)
         self.cpu.emu_start(self.place(symbol), until, count=INSTRUCTIONS_MOST)
@@ -110,6 +113,7 @@ def test_it_borrows_one_dword_and_restores_it(base: int) -> None:
     assert entered.cpu.reg_read(x86.UC_X86_REG_EIP) == retf(entered)
     assert entered.outside == [(INFORMATION, 4), (INFORMATION, 4)]
     assert entered.cpu.reg_read(x86.UC_X86_REG_CR3) == entered.place(WORKSPACE)
+    assert entered.cpu.reg_read(x86.UC_X86_REG_CR4) == CR4_PAE
     assert entered.read(INFORMATION - 32, 64) == SURROUNDINGS
 
 

@@ -48,4 +48,4 @@ def test_it_writes_where_it_is_told_to(loaders: dict[int, Path], log: str) -> No
 
 def test_a_32_bit_cpu_is_told_so(loaders: dict[int, Path]) -> None:
     machine = Machine(kernel=loaders[32], cpu="qemu32", memory=32, accel="tcg")
-    assert MESSAGE in machine.run(expect=STOPPED, timeout=TIMEOUT_SECONDS).console
+    machine.run(expect=MESSAGE, timeout=TIMEOUT_SECONDS).check()

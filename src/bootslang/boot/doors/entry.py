@@ -134,8 +134,7 @@ def start() -> None:
         add eax, {LARGE_PAGE_BYTES}
         jnc door_next_page
 
-        mov eax, cr4
-        or eax, {CR4_PAE}
+        mov eax, {CR4_PAE}                  # and nothing else: a UEFI may have had five levels of tables
         mov cr4, eax
         mov ecx, {EFER}
         rdmsr
