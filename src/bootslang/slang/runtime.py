@@ -36,6 +36,12 @@ PREFIX: Final = 0x40
 SIGNED: Final = 0x80
 DIGITS: Final = array[u8](b"0123456789abcdef")
 FILES: Final = "files"
+"""The set of the source files that errors name. The compiler places an entry for each: its number (two bytes), how long
+its name is (one byte), and the name."""
+FILE_NAME: Final = 3
+"""Where in its entry the name begins."""
+LONGEST_FILE_NAME: Final = 255
+"""Of a longer one the end is kept."""
 ZERO: Final = 0x30
 END, TEXT, BOOL, CHARACTER, DECIMAL32, DECIMAL64, HEX64 = range(7)
 """What a byte of a template stands for; larger ones are text."""
@@ -47,13 +53,6 @@ class CaughtError(Struct):
     """What `except BootError as error` gives."""
 
     message: span[u8]
-
-
-class SourceFile(Struct):
-    """A source file that errors name: the compiler places one for each into the set FILES."""
-
-    number: u32
-    name: span[u8]
 
 
 class ErrorState(Struct):
@@ -84,9 +83,13 @@ def hook_stop() -> NoReturn:
 @fn(inline=False)
 def file_name(number: u32) -> span[u8]:
     """The name of a source file by its number."""
-    for file in linked(SourceFile, FILES):
-        if file.number == number:
-            return file.name
+    files = linked(u8, FILES)
+    entry = ptr[u8](files.address)
+    while entry.address < files.address + len(files):
+        name = (entry + FILE_NAME).span(entry[FILE_NAME - 1])
+        if entry[0] | u32(entry[1]) << 8 == number:
+            return name
+        entry = ptr[u8](name.address + len(name))
     return text("?")
 
 

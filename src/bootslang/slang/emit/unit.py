@@ -359,12 +359,12 @@ class Unit:
         """The names of the source files that errors of this unit tell, in the set that the run time searches."""
         if self.host or self.letters:
             return []
-        word = self.lowering.word
-        kind = f"<{{i32, ptr, {word}}}>"
         lines = []
         for number, name in self.files.items():
             symbol = f"slang.file.{name}"
-            value = f"{kind} <{{i32 {number}, ptr {self.text(name.encode())}, {word} {len(name)}}}>"
+            text = name.encode()[-runtime.LONGEST_FILE_NAME :]
+            data = number.to_bytes(2, "little") + bytes([len(text)]) + text
+            value = f"[{len(data)} x i8] {text_constant(data)}"
             section = f".set.{runtime.FILES}.{name}"
             lines.append(f'{quoted(symbol)} = internal constant {value}, section "{section}", align 1')
             self.used[symbol] = None
