@@ -200,10 +200,6 @@ def open_in_memory(memory: MemoryMap, context: BootContext) -> None:
             print(f"the kernel's module has a command line, so this one is passed over: {line}")
         else:
             enter_file(COMMAND_LINE, context.command_line, context.command_line_size, 0, 0)
-    if context.flags & FLAG_ALLOW_WX:
-        payload.parts[0].flags |= BLOB_ALLOW_WX
-    if context.flags & FLAG_RANDOMISE:
-        payload.parts[0].flags |= BLOB_RANDOMISE
 
 
 @fn
@@ -223,6 +219,10 @@ def open_first_module(memory: MemoryMap, context: BootContext) -> None:
         open_bundle(context)
     else:
         enter_file(kind_of(file, context.protocol), first.base, first.size, first.text, first.text_size)
+        if context.flags & FLAG_ALLOW_WX:
+            payload.parts[0].flags |= BLOB_ALLOW_WX
+        if context.flags & FLAG_RANDOMISE:
+            payload.parts[0].flags |= BLOB_RANDOMISE
     if first.text_size:
         enter_file(COMMAND_LINE, first.text, first.text_size, 0, 0)
 
