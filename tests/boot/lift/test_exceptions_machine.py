@@ -37,6 +37,15 @@ DOOR = "bootslang.boot.doors.main.gather"
 NOT_MAPPED = 0x7000_0000_0000
 NOT_CANONICAL = 0x8000_0000_0000
 UD2 = 0x0B0F
+NO_STACK = b"\x48\xbc" + (0x9000_0000_0000).to_bytes(8, "little")
+"""mov rsp, an address that is none: nothing can be pushed there."""
+STACK_NOWHERE = b"\xbc" + (0x1000).to_bytes(4, "little")
+"""mov esp, 0x1000: nothing is mapped there."""
+PUSH = b"\x50"
+LOAD_SELECTOR = b"\x66\xb8\xf8\xff\x8e\xd8"
+"""mov ax, 0xfff8; mov ds, ax: beyond the end of the GDT."""
+DIVIDE_BY_ZERO = b"\x31\xc9\xf7\xf1"
+"""xor ecx, ecx; div ecx. The exception cannot be pushed, which is the second fault."""
 SCREEN, SCREEN_BYTES, COLUMNS = 0xB8000, 4000, 80
 END = "Boot stopped. Reset the machine to try again."
 LIMIT_SECONDS = 60
@@ -139,14 +148,34 @@ def test_a_door_that_faults(tmp_path: Path) -> None:
     assert value(report, "RIP") == address
 
 
+@pytest.mark.parametrize(
+    ("code", "exception"),
+    [
+        (STACK_NOWHERE + PUSH, "14 (#PF page fault), error code 0x2"),
+        (NO_STACK + LOAD_SELECTOR, "13 (#GP general protection), error code 0xfff8"),
+        (NO_STACK + DIVIDE_BY_ZERO, "8 (#DF double fault), error code 0x0"),
+    ],
+    ids=["page fault", "general protection", "double fault"],
+)
+def test_a_kernel_without_a_stack_is_told_all_the_same(tmp_path: Path, code: bytes, exception: str) -> None:
+    """Do the exceptions that a bad stack leads to have stacks of their own?"""
+    with kernel_machine(tmp_path, code).start() as guest:
+        assert told(guest)[0] == f"CPU exception {exception}"
+
+
+def kernel_machine(folder: Path, code: bytes) -> Machine:
+    """A machine with a disk that boots a kernel of one's own with this code."""
+    kernel = folder / "kernel"
+    kernel.write_bytes(OwnKernel([Part(0, code.ljust(0x1000, b"\xf4"))]).file)
+    disk = folder / "disk.img"
+    DiskImage(kernel=kernel).build(disk)
+    return Machine(disk, accel="tcg", memory=64, debugcon=True)
+
+
 def test_a_kernel_that_faults_is_told_on_every_console(tmp_path: Path) -> None:
     """Where only the kernel's address space is left: on COM1, port 0xE9 and the screen, with its file's addresses?"""
-    kernel = tmp_path / "kernel"
-    kernel.write_bytes(OwnKernel([Part(0, b"\x90\x0f\x0b".ljust(0x1000, b"\xf4"))]).file)
-    disk = tmp_path / "disk.img"
-    DiskImage(kernel=kernel).build(disk)
     screen = tmp_path / "screen"
-    with Machine(disk, accel="tcg", memory=64, debugcon=True).start() as guest:
+    with kernel_machine(tmp_path, b"\x90\x0f\x0b").start() as guest:
         report = told(guest)
         guest.execute("pmemsave", val=SCREEN, size=SCREEN_BYTES, filename=str(screen))
     assert report[0] == "CPU exception 6 (#UD invalid opcode)"
