@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bootslang.boot.layout import STAGE4
+from bootslang.boot.context import LOADER, RESERVED
+from bootslang.boot.layout import CONTEXT, STAGE4
 from support.bios_disk import DISK_SIGNATURE, PASSED, Disk, Outcome, run
 from support.bochs import run_bochs
 from support.linked import linked
@@ -56,7 +57,10 @@ def test_what_stage_4_is_told(tmp_path: Path) -> None:
     memory = outcome.values("memory")
     assert [0, 0x9FC00, 1] in memory
     assert [0x100000, 0x3EE0000, 1] in memory
-    assert outcome.values("reserved") == [[0, 0x80000, 2], [0x9FC00, 0x60400, 2]]
+    low, loader, firmware = outcome.values("reserved")
+    assert low == [0, CONTEXT, RESERVED]
+    assert loader == [CONTEXT, 0x80000 - CONTEXT, LOADER]
+    assert firmware == [0x9FC00, 0x60400, RESERVED]
     assert outcome.values("signature") == [[DISK_SIGNATURE, 0]]
     ((rsdp, smbios, _),) = outcome.values("tables")
     assert 0xF0000 <= rsdp < 0x100000

@@ -13,13 +13,10 @@ from typing import Final
 from bootslang.boot.doors.main import PVH_START, main
 from bootslang.boot.doors.no_long_mode import no_long_mode
 from bootslang.boot.doors.workspace import Workspace, workspace
-from bootslang.boot.layout import CODE64, DATA32
+from bootslang.boot.layout import CODE64
 from bootslang.boot.lib.image import relocate
+from bootslang.boot.lift.modes import ENTER_LONG_MODE, LOAD_FLAT_DATA
 from bootslang.boot.lift.paging import (
-    CR0_PG,
-    CR4_PAE,
-    EFER,
-    EFER_LME,
     LARGE_PAGE,
     LARGE_PAGE_BYTES,
     TABLE,
@@ -134,15 +131,9 @@ def start() -> None:
         add eax, {LARGE_PAGE_BYTES}
         jnc door_next_page
 
-        mov eax, {CR4_PAE}                  # and nothing else: a UEFI may have had five levels of tables
-        mov cr4, eax
-        mov ecx, {EFER}
-        rdmsr
-        or eax, {EFER_LME}
-        wrmsr
-        mov eax, cr0
-        or eax, {CR0_PG}
-        mov cr0, eax
+        xor eax, eax
+        mov cr4, eax                        # a UEFI may have had five levels of tables
+        {ENTER_LONG_MODE}
         mov eax, [ebp + door_places + 8]
         add eax, ebp
         push eax
@@ -161,12 +152,7 @@ def start() -> None:
 
         .code64
     door_long_mode:
-        mov eax, {DATA32}
-        mov ds, eax
-        mov es, eax
-        mov fs, eax
-        mov gs, eax
-        mov ss, eax
+        {LOAD_FLAT_DATA}
         mov esp, esp                        # what the upper halves hold is not defined
         mov ebx, edi
         mov ebp, esi

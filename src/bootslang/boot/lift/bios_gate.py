@@ -4,8 +4,8 @@ The gate is 32-bit code in low memory (boot/bios/gate.py). The 32-bit stage 4 ca
 first and enters it again afterwards. Interrupts stay off on this side; the gate's GDT is stage 4's own.
 """
 
-from bootslang.boot.layout import CODE32, CODE64, DATA32
-from bootslang.boot.lift.paging import CR0_PG, CR4_PAE, EFER, EFER_LME
+from bootslang.boot.layout import CODE32, CODE64
+from bootslang.boot.lift.modes import ENTER_LONG_MODE, LEAVE_LONG_MODE, LOAD_FLAT_DATA
 from bootslang.slang import asm, compile_for, fn, target, u32
 
 compile_for("protected32", "long64")
@@ -62,37 +62,14 @@ def call_from_64(gate: u32, request: u32) -> None:
 
         .code32
     lift_outside:
-        mov eax, {DATA32}
-        mov ds, eax
-        mov es, eax
-        mov fs, eax
-        mov gs, eax
-        mov ss, eax
-        mov eax, cr0
-        and eax, ~{CR0_PG}
-        mov cr0, eax
-        mov ecx, {EFER}
-        rdmsr
-        and eax, ~{EFER_LME}
-        wrmsr
-        mov eax, cr4
-        and eax, ~{CR4_PAE}
-        mov cr4, eax
+        {LOAD_FLAT_DATA}
+        {LEAVE_LONG_MODE}
 
         mov eax, edi
         call ebx
 
         mov cr3, esi
-        mov eax, cr4
-        or eax, {CR4_PAE}
-        mov cr4, eax
-        mov ecx, {EFER}
-        rdmsr
-        or eax, {EFER_LME}
-        wrmsr
-        mov eax, cr0
-        or eax, {CR0_PG}
-        mov cr0, eax
+        {ENTER_LONG_MODE}
         retf
 
         .code64

@@ -7,11 +7,8 @@ moved, so that nothing here is an address; but it is linked to run where the doo
 
 from bootslang.boot.layout import CODE64, PAGE_TABLES, STAGE4, STAGE4_STACK_TOP
 from bootslang.boot.lift.main import main
+from bootslang.boot.lift.modes import ENTER_LONG_MODE
 from bootslang.boot.lift.paging import (
-    CR0_PG,
-    CR4_PAE,
-    EFER,
-    EFER_LME,
     FIRST_TABLES,
     LARGE_PAGE,
     LARGE_PAGE_BYTES,
@@ -66,16 +63,7 @@ def start() -> None:
 
         mov eax, {PAGE_TABLES}
         mov cr3, eax
-        mov eax, cr4
-        or eax, {CR4_PAE}
-        mov cr4, eax
-        mov ecx, {EFER}
-        rdmsr
-        or eax, {EFER_LME}
-        wrmsr
-        mov eax, cr0
-        or eax, {CR0_PG}
-        mov cr0, eax
+        {ENTER_LONG_MODE}
         push {CODE64}
         lea eax, [ebx + lift_in_long_mode]
         push eax

@@ -6,8 +6,8 @@ address is in ESI or RSI, selectors 0x10 and 0x18 are flat code and data. None o
 
 from typing import Final, NoReturn
 
-from bootslang.boot.layout import CODE32, DATA32
-from bootslang.boot.lift.paging import CR0_PG, CR4_PAE, EFER, EFER_LME
+from bootslang.boot.layout import CODE32
+from bootslang.boot.lift.modes import LEAVE_LONG_MODE, LOAD_FLAT_DATA
 from bootslang.slang import Struct, address, array, asm, compile_for, fn, halt, target, u16, u32, u64
 
 compile_for("protected32", "long64")
@@ -80,22 +80,8 @@ def leave_long_mode(entry: u64, zero_page: u64) -> None:
 
         .code32
     lift_for_good:
-        mov eax, {DATA32}
-        mov ds, eax
-        mov es, eax
-        mov fs, eax
-        mov gs, eax
-        mov ss, eax
-        mov eax, cr0
-        and eax, ~{CR0_PG}
-        mov cr0, eax
-        mov ecx, {EFER}
-        rdmsr
-        and eax, ~{EFER_LME}
-        wrmsr
-        mov eax, cr4
-        and eax, ~{CR4_PAE}
-        mov cr4, eax
+        {LOAD_FLAT_DATA}
+        {LEAVE_LONG_MODE}
         mov eax, edi
         xor ebx, ebx
         xor ebp, ebp
