@@ -40,8 +40,14 @@ RED, GREEN, BLUE = b"\xff\0\0", b"\0\xff\0", b"\0\0\xff"
 SCREEN_HOLE = range(0xA_0000, 0xF_0000)
 """Screen and option ROMs: a PC's memory that is no RAM, and that a BIOS does not tell of."""
 EACH_DOOR = [
-    pytest.param(door, id=door.name, marks=() if door in {doors.MULTIBOOT2_UEFI, doors.BIOS} else pytest.mark.slow)
-    for door in (doors.MULTIBOOT2_UEFI, *(door for door in DOORS if door is not doors.MULTIBOOT2_UEFI))
+    pytest.param(
+        door,
+        memory,
+        id=f"{door.name}-{memory}",
+        marks=() if memory == 512 and door in {doors.MULTIBOOT2_UEFI, doors.BIOS} else pytest.mark.slow,
+    )
+    for memory in (512, 6144)
+    for door in reversed(DOORS)
 ]
 """The two firmwares always; the others tell what these have said."""
 
@@ -79,13 +85,13 @@ def linux_rsdp(messages: str) -> int:
     return int(found[1], 16)
 
 
-@pytest.mark.parametrize("door", EACH_DOOR)
-def test_linux_sees_the_same_memory(tmp_path: Path, guests: Guests, door: Door) -> None:
+@pytest.mark.parametrize(("door", "memory"), EACH_DOOR)
+def test_linux_sees_the_same_memory(tmp_path: Path, guests: Guests, door: Door, memory: int) -> None:
     """And the same ACPI tables."""
-    report = own_report(tmp_path, guests, door, 512)
+    report = own_report(tmp_path, guests, door, memory)
     payload = Payload(debian.cloud_vmlinux(), command_line="console=ttyS0 earlyprintk=serial")
     (tmp_path / "linux").mkdir()
-    messages = linux_messages(door.machine(tmp_path / "linux", form_of(door), payload, 512))
+    messages = linux_messages(door.machine(tmp_path / "linux", form_of(door), payload, memory))
     assert report.firmware_map == linux_map(messages)
     assert report.bytes_of(MEMORY_LOADER) <= HELD_MAX
     assert report.numbers("tables")[0][0] == linux_rsdp(messages)

@@ -12,7 +12,8 @@
 enum { ENTRIES = 512, TOP_LEVEL = 3 };
 enum { CPUID_EXTENDED = 0x80000001, CPUID_PAGES_OF_1_GIB = 1 << 26 };
 
-static uint64_t kernel_bytes, direct_bytes; /* how much of each has been seen mapped */
+/* How much of each has been seen mapped. */
+static uint64_t kernel_bytes, direct_bytes, window_code, window_constants, window_data;
 
 static uint64_t span_of(int level) /* of an entry: 4 KiB, 2 MiB, 1 GiB, 512 GiB */
 {
@@ -70,6 +71,13 @@ static void check_direct_page(const struct bootslang_boot_information *informati
     direct_bytes += page.size;
 }
 
+static void check_window_page(const struct bootslang_boot_information *information, uint64_t virtual, struct mapping page)
+{
+    CHECK(within(virtual, information->window, information->window_size));
+    CHECK_EQUAL(kind_at(information, page.physical), BOOTSLANG_MEMORY_LOADER);
+    *(page.executable ? &window_code : page.writable ? &window_data : &window_constants) += page.size;
+}
+
 static void check_page(const struct bootslang_boot_information *information, uint64_t virtual, struct mapping page)
 {
     CHECK(!page.user);
@@ -78,10 +86,8 @@ static void check_page(const struct bootslang_boot_information *information, uin
         check_kernel_page(information, virtual, page);
     else if (within(virtual, information->direct_map, information->direct_map_size))
         check_direct_page(information, virtual, page);
-    else {
-        CHECK(within(virtual, information->window, information->window_size));
-        CHECK_EQUAL(kind_at(information, page.physical), BOOTSLANG_MEMORY_LOADER);
-    }
+    else
+        check_window_page(information, virtual, page);
 }
 
 static void check_table(const struct bootslang_boot_information *information, uint64_t address, int level, uint64_t virtual)
@@ -110,11 +116,12 @@ static void check_large_pages(const struct bootslang_boot_information *informati
 
 void check_page_tables(const struct bootslang_boot_information *information)
 {
-    kernel_bytes = direct_bytes = 0;
+    kernel_bytes = direct_bytes = window_code = window_constants = window_data = 0;
     check_table(information, information->page_table, TOP_LEVEL, 0);
     CHECK_EQUAL(kernel_bytes, (text_end - text_start) + (rodata_end - rodata_start) + (relro_end - relro_start) +
                                   (data_end - data_start));
     CHECK_EQUAL(direct_bytes, information->direct_map_size);
+    CHECK(window_code && window_constants && window_data >= BOOTSLANG_STACK_BYTES);
     check_large_pages(information);
 }
 
