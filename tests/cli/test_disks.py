@@ -68,7 +68,7 @@ def test_a_root_tree_becomes_a_second_partition(bootslang: Command, kernel: Path
         (
             "-k KERNEL --codec lzma",
             2,
-            "There is no codec 'lzma'.\n  Choose one of: auto, none, bzip2.",
+            "There is no codec 'lzma'.\n  Choose one of: auto, none, bzip2, zstd.",
         ),
         (
             "-k KERNEL --framebuffer big",

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootslang.boot import disk as machine
-from bootslang.errors import FormatInvalid, UsageError
-from bootslang.image.codecs import BY_NUMBER, CODECS, choose, pack_chunks, unpack_chunk
+from bootslang.cli.codec import CODECS as NAMED
+from bootslang.errors import FormatInvalid, ToolMissing, UsageError
+from bootslang.image import codecs
+from bootslang.image.codecs import BY_NUMBER, CODEC_CHOICES, CODECS, choose, pack_chunks, unpack_chunk
 from bootslang.image.format import CHUNK_BYTES
 
 BZIP2 = CODECS["bzip2"]
@@ -28,7 +30,11 @@ def test_auto_is_none() -> None:
 def test_unknown_codecs_are_named() -> None:
     with pytest.raises(UsageError, match="There is no codec 'lzma'") as caught:
         choose("lzma")
-    assert caught.value.hint == "Choose one of: auto, none, bzip2."
+    assert caught.value.hint == f"Choose one of: {', '.join(CODEC_CHOICES)}."
+
+
+def test_the_commands_name_them_all() -> None:
+    assert NAMED.split("|") == list(CODEC_CHOICES)
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -77,6 +83,45 @@ def test_damaged_chunks_are_refused_by_name(data: bytes, size: int, problem: str
     with pytest.raises(FormatInvalid) as caught:
         unpack_chunk(BZIP2.number, data, size)
     assert caught.value.message == problem
+
+
+ZSTD = CODECS["zstd"]
+FRAME = ZSTD.pack(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "problem"),
+    [
+        (FRAME[:-5], len(TEXT), "zstd: the frame ends too early"),
+        (FRAME[:4] + b"\xff" + FRAME[5:], len(TEXT), None),
+        (FRAME + b"rubbish", len(TEXT), "zstd: 7 bytes follow the frame"),
+        (FRAME + FRAME, len(TEXT), f"zstd: {len(FRAME)} bytes follow the frame"),
+        (FRAME, len(TEXT) - 1, f"zstd: it unpacks to more than {len(TEXT) - 1} bytes instead of {len(TEXT) - 1}"),
+        (FRAME, len(TEXT) + 1, f"zstd: it unpacks to {len(TEXT)} bytes instead of {len(TEXT) + 1}"),
+        (b"", 10, "zstd: the frame ends too early"),
+        (b"\x1f\x8b gzip", 10, None),
+        (ZSTD.pack(bytes(50 << 20)), CHUNK_BYTES, "zstd: it unpacks to more than 1048576 bytes instead of 1048576"),
+    ],
+    ids=["cut", "header", "rubbish", "twice", "more", "less", "empty", "magic", "bomb"],
+)
+def test_damaged_frames_are_refused_by_name(data: bytes, size: int, problem: str | None) -> None:
+    """The library's own words (None) depend on its version."""
+    with pytest.raises(FormatInvalid, match=r"^zstd: ") as caught:
+        unpack_chunk(ZSTD.number, data, size)
+    assert problem is None or caught.value.message == problem
+
+
+def test_a_frame_has_its_size_and_no_checksum() -> None:
+    (packed,) = pack_chunks(ZSTD, [(TEXT * 40)[:CHUNK_BYTES]])
+    assert packed.data[4] & 0x04 == 0, "a chunk has a sum of its own"
+    assert packed.data[4] >> 6 != 0
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "zstd_module", lambda: None)
+    with pytest.raises(ToolMissing, match="The codec zstd needs a library") as caught:
+        ZSTD.pack(TEXT)
+    assert caught.value.hint == "Install it: `pip install backports.zstd` (Python 3.14 has it built in)."
 
 
 def test_an_unknown_codec_is_refused_by_name() -> None:

@@ -44,6 +44,7 @@ BLOB_RANDOMISE: Final = 2
 
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
+CODEC_ZSTD: Final = 7
 
 NAME_BYTES: Final = 20
 

@@ -2,6 +2,7 @@
 
 import click
 
+from bootslang.cli.codec import codec_option
 from bootslang.cli.command import Command, Example
 from bootslang.cli.protocol import protocol_options
 
@@ -50,9 +51,7 @@ EXAMPLES = (
 @click.option(
     "--root", metavar="DIR", type=click.Path(), help="Add a Linux partition (ext4) with what is in DIR. For new images."
 )
-@click.option(
-    "--codec", default="auto", show_default=True, metavar="auto|none|bzip2", help="How kernel and initrds are packed."
-)
+@codec_option("kernel and initrds are")
 @protocol_options
 @click.option("--verbose", is_flag=True, help="Let the loader tell each step on the machine.")
 @click.option("--framebuffer", metavar="WxHxD", help="Set a video mode, as 1024x768x32; text mode by default.")

@@ -2,6 +2,7 @@
 
 import click
 
+from bootslang.cli.codec import codec_option
 from bootslang.cli.command import Command, Example
 from bootslang.cli.protocol import protocol_options
 
@@ -26,9 +27,7 @@ EXAMPLES = (
     help="An initramfs, or a module; any number.",
 )
 @click.option("-c", "--command-line", default="", metavar="CMDLINE", help="The kernel's command line.")
-@click.option(
-    "--codec", default="auto", show_default=True, metavar="auto|none|bzip2", help="How kernel and initrds are packed."
-)
+@codec_option("kernel and initrds are")
 @protocol_options
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(), help="The bundle to write.")
 def command(

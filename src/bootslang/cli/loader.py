@@ -2,6 +2,7 @@
 
 import click
 
+from bootslang.cli.codec import codec_option
 from bootslang.cli.command import Command, Example
 from bootslang.cli.protocol import protocol_options
 
@@ -26,9 +27,7 @@ EXAMPLES = (
     "-i", "--initrd", "initrds", multiple=True, metavar="INITRD", type=click.Path(), help="And this; any number."
 )
 @click.option("-c", "--command-line", default="", metavar="CMDLINE", help="And this as the kernel's command line.")
-@click.option(
-    "--codec", default="auto", show_default=True, metavar="auto|none|bzip2", help="How the sealed payload is packed."
-)
+@codec_option("the sealed payload is")
 @protocol_options
 def command(
     *,

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from bootslang.errors import FormatInvalid, UsageError
-from bootslang.image.format import CODEC_BZIP2, CODEC_NONE
+from bootslang.errors import FormatInvalid, ToolMissing, UsageError
+from bootslang.image.format import CODEC_BZIP2, CODEC_NONE, CODEC_ZSTD
+from bootslang.kernel.payload import zstd_module
 
+ZSTD_LEVEL: Final = 19
+"""The smallest that does not ask for more memory; unpacking is about as fast at all levels."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -49,9 +52,36 @@ def _bunzip2(data: bytes, limit: int) -> bytes:
     return unpacked
 
 
+def _zstd() -> Any:
+    """The module that speaks zstd."""
+    module = zstd_module()
+    if module is None:
+        raise ToolMissing(
+            "The codec zstd needs a library that is not installed.",
+            hint="Install it: `pip install backports.zstd` (Python 3.14 has it built in).",
+        )
+    return module
+
+
+def _unzstd(data: bytes, limit: int) -> bytes:
+    """One frame with nothing after it."""
+    module = _zstd()
+    decompressor = module.ZstdDecompressor()
+    try:
+        unpacked: bytes = decompressor.decompress(data, max_length=limit + 1)
+    except module.ZstdError as error:
+        raise FormatInvalid(f"zstd: {error}") from error
+    if len(unpacked) <= limit and not decompressor.eof:
+        raise FormatInvalid("zstd: the frame ends too early")
+    if decompressor.unused_data:
+        raise FormatInvalid(f"zstd: {len(decompressor.unused_data)} bytes follow the frame")
+    return unpacked
+
+
 _ALL: Final = (
     Codec("none", CODEC_NONE, _stored, _stored),
     Codec("bzip2", CODEC_BZIP2, lambda data: bz2.compress(data, 9), _bunzip2),
+    Codec("zstd", CODEC_ZSTD, lambda data: bytes(_zstd().compress(data, ZSTD_LEVEL)), _unzstd),
 )
 CODECS: Final = {codec.name: codec for codec in _ALL}
 BY_NUMBER: Final = {codec.number: codec for codec in _ALL}

@@ -62,6 +62,8 @@ KERNEL_KINDS: Final = frozenset({KERNEL_ELF, KERNEL_BZIMAGE, KERNEL_HANDOFF})
 
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
+CODEC_ZSTD: Final = 7
+CODEC_NUMBERS: Final = frozenset({CODEC_NONE, CODEC_BZIP2, CODEC_ZSTD})
 
 STAGE_SURVEY: Final = 0
 STAGE_LIFT64: Final = 1
@@ -349,7 +351,7 @@ def _chunk_record(data: bytes, place: int, area: range) -> ChunkRecord:
     check.that("packed", 0 < values["packed"] <= CHUNK_BYTES, "is no chunk's size")
     check.that("unpacked", values["packed"] <= values["unpacked"] <= CHUNK_BYTES, "is no chunk's size")
     check.place("offset", values["packed"], area)
-    check.that("codec", values["codec"] in {CODEC_NONE, CODEC_BZIP2}, "is unknown")
+    check.that("codec", values["codec"] in CODEC_NUMBERS, "is unknown")
     if values["codec"] == CODEC_NONE:
         check.that("packed", values["packed"] == values["unpacked"], "differs from the unpacked size without a codec")
     return ChunkRecord(
