@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootslang import Loader, Machine
-from bootslang.boot import handoff
+from bootslang.boot import handoff, layout
 from support import handoff as guest
 from support.grub import grub_image
 from support.handoff import Guests
@@ -18,8 +18,7 @@ pytestmark = pytest.mark.machine
 PAGE = 0x1000
 MIB = 1 << 20
 STEP = 2 * MIB
-LOADER_MAX = 2 * MIB
-"""What it takes at most, all in all."""
+LOADER_MAX = layout.LOADER_MEMORY
 PLACES = 64
 DOORS = {"multiboot2": handoff.DOOR_MULTIBOOT2, "pvh": handoff.DOOR_PVH}
 
@@ -56,10 +55,20 @@ def test_it_runs_where_it_was_put(tmp_path: Path, loader: Path, guests: Guests, 
     assert any(region.kind == handoff.MEMORY_LOADER and region.base == place for region in report.memory)
 
 
+def grub_report(folder: Path, loader: Path, kernel: Path, memory: int) -> guest.BootReport:
+    files = {"bootslang": loader, "kernel": kernel}
+    image = grub_image(folder, "multiboot2 /bootslang", "module2 /kernel", files=files)
+    return guest.run(Machine(image, memory=memory, accel="tcg"))
+
+
 @pytest.mark.parametrize("memory", [64, 512])
 def test_grub_moves_it_to_the_end_of_the_memory(tmp_path: Path, loader: Path, guests: Guests, memory: int) -> None:
     """The header asks for a high place, so that a kernel with fixed addresses finds its own free."""
-    files = {"bootslang": loader, "kernel": guests.path("low")}
-    image = grub_image(tmp_path, "multiboot2 /bootslang", "module2 /kernel", files=files)
-    report = guest.run(Machine(image, memory=memory, accel="tcg"))
+    report = grub_report(tmp_path, loader, guests.path("low"), memory)
     assert any(region.base > (memory - 8) * MIB for region in report.memory if region.kind == handoff.MEMORY_LOADER)
+
+
+def test_grub_moves_it_when_its_place_cannot_be_had(tmp_path: Path, loader: Path, guests: Guests) -> None:
+    """The machine's memory ends where the loader is linked."""
+    report = grub_report(tmp_path, loader, guests.path("slang"), layout.LOADER // MIB)
+    assert all(region.end <= layout.LOADER for region in report.memory if region.kind == handoff.MEMORY_LOADER)
