@@ -66,9 +66,9 @@ def test_a_root_tree_becomes_a_second_partition(bootslang: Command, kernel: Path
             "The initrd nowhere does not exist.\n  Name a file: a cpio archive, packed or not.",
         ),
         (
-            "-k KERNEL --codec lzma",
+            "-k KERNEL --codec arc",
             2,
-            "There is no codec 'lzma'.\n  Choose one of: auto, none, bzip2, zstd.",
+            "There is no codec 'arc'.\n  Choose one of: auto, none, bzip2, xz, lzma, zstd.",
         ),
         (
             "-k KERNEL --framebuffer big",

@@ -1,6 +1,7 @@
 """Does packing give the same bytes every time, and does unpacking take nothing but what packing gave?"""
 
 import bz2
+import lzma
 from random import Random
 
 import pytest
@@ -28,8 +29,8 @@ def test_auto_is_none() -> None:
 
 
 def test_unknown_codecs_are_named() -> None:
-    with pytest.raises(UsageError, match="There is no codec 'lzma'") as caught:
-        choose("lzma")
+    with pytest.raises(UsageError, match="There is no codec 'arc'") as caught:
+        choose("arc")
     assert caught.value.hint == f"Choose one of: {', '.join(CODEC_CHOICES)}."
 
 
@@ -122,6 +123,29 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolMissing, match="The codec zstd needs a library") as caught:
         ZSTD.pack(TEXT)
     assert caught.value.hint == "Install it: `pip install backports.zstd` (Python 3.14 has it built in)."
+
+
+XZ = lzma.compress(TEXT)
+ALONE = lzma.compress(TEXT, lzma.FORMAT_ALONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "size", "problem"),
+    [
+        ("xz", XZ[:-5], len(TEXT), "xz: the file ends too early"),
+        ("xz", XZ[:40] + b"\xff" + XZ[41:], len(TEXT), "xz: Corrupt input data"),
+        ("xz", XZ + b"rubbish", len(TEXT), "xz: 7 bytes follow the file"),
+        ("xz", XZ, len(TEXT) - 1, f"xz: it unpacks to more than {len(TEXT) - 1} bytes instead of {len(TEXT) - 1}"),
+        ("xz", ALONE, len(TEXT), "xz: Input format not supported by decoder"),
+        ("lzma", ALONE[:-5], len(TEXT), "lzma: the file ends too early"),
+        ("lzma", ALONE + b"rubbish", len(TEXT), "lzma: 7 bytes follow the file"),
+        ("lzma", ALONE[:1] + b"\0\0\0\xc0" + ALONE[5:], len(TEXT), "lzma: Memory usage limit exceeded"),
+    ],
+)
+def test_damaged_xz_and_lzma_are_refused_by_name(name: str, data: bytes, size: int, problem: str) -> None:
+    with pytest.raises(FormatInvalid) as caught:
+        unpack_chunk(CODECS[name].number, data, size)
+    assert caught.value.message == problem
 
 
 def test_an_unknown_codec_is_refused_by_name() -> None:

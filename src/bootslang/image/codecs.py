@@ -5,6 +5,7 @@ The builder packs, `verify` unpacks. A codec is one line in `CODECS`; its decomp
 """
 
 import bz2
+import lzma
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from bootslang.errors import FormatInvalid, ToolMissing, UsageError
-from bootslang.image.format import CODEC_BZIP2, CODEC_NONE, CODEC_ZSTD
+from bootslang.image.format import CHUNK_BYTES, CODEC_BZIP2, CODEC_LZMA, CODEC_NONE, CODEC_XZ, CODEC_ZSTD
 from bootslang.kernel.payload import zstd_module
 
 ZSTD_LEVEL: Final = 19
@@ -34,6 +35,10 @@ class Codec:
     """Takes the packed bytes and the most that may come out."""
 
 
+_LZMA_BYTES_MAX: Final = 256 << 20
+"""A damaged header may ask for a dictionary of 4 GiB."""
+
+
 def _stored(data: bytes, _limit: int = 0) -> bytes:
     return data
 
@@ -49,6 +54,34 @@ def _bunzip2(data: bytes, limit: int) -> bytes:
         raise FormatInvalid("bzip2: the stream ends too early")
     if decompressor.unused_data:
         raise FormatInvalid(f"bzip2: {len(decompressor.unused_data)} bytes follow the stream")
+    return unpacked
+
+
+_PRESET: Final = {"preset": 9, "dict_size": CHUNK_BYTES}
+"""A chunk is all that there is to refer to. No sums: chunks have their own."""
+
+
+def _xz(data: bytes) -> bytes:
+    """With the x86 filter, which makes kernels and programs smaller and hardly ever harms other data."""
+    filters = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, **_PRESET}]
+    return lzma.compress(data, lzma.FORMAT_XZ, check=lzma.CHECK_NONE, filters=filters)
+
+
+def _lzma(data: bytes) -> bytes:
+    return lzma.compress(data, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, **_PRESET}])
+
+
+def _unxz(name: str, container: int, data: bytes, limit: int) -> bytes:
+    """One file in one of the two formats of LZMA with nothing after it."""
+    try:
+        decompressor = lzma.LZMADecompressor(container, memlimit=_LZMA_BYTES_MAX)
+        unpacked = decompressor.decompress(data, max_length=limit + 1)
+    except lzma.LZMAError as error:
+        raise FormatInvalid(f"{name}: {error}") from error
+    if len(unpacked) <= limit and not decompressor.eof:
+        raise FormatInvalid(f"{name}: the file ends too early")
+    if decompressor.unused_data:
+        raise FormatInvalid(f"{name}: {len(decompressor.unused_data)} bytes follow the file")
     return unpacked
 
 
@@ -81,6 +114,8 @@ def _unzstd(data: bytes, limit: int) -> bytes:
 _ALL: Final = (
     Codec("none", CODEC_NONE, _stored, _stored),
     Codec("bzip2", CODEC_BZIP2, lambda data: bz2.compress(data, 9), _bunzip2),
+    Codec("xz", CODEC_XZ, _xz, partial(_unxz, "xz", lzma.FORMAT_XZ)),
+    Codec("lzma", CODEC_LZMA, _lzma, partial(_unxz, "lzma", lzma.FORMAT_ALONE)),
     Codec("zstd", CODEC_ZSTD, lambda data: bytes(_zstd().compress(data, ZSTD_LEVEL)), _unzstd),
 )
 CODECS: Final = {codec.name: codec for codec in _ALL}

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
-from bootslang.boot.codecs import bzip2, registry
-from bootslang.boot.disk import CODEC_BZIP2, CODEC_NONE
+from bootslang.boot.codecs import bzip2, lzma, registry, xz
+from bootslang.boot.disk import CODEC_BZIP2, CODEC_LZMA, CODEC_NONE, CODEC_XZ
+from bootslang.rocket import BOOT, CODECS
 from bootslang.slang import BootError, fn, linked, span, u8, u32, usize
 from support.guarded import Guarded
+
+for name in CODECS:
+    import_module(f"{BOOT}.codecs.{name}")
 
 
 @fn
@@ -51,10 +57,15 @@ def test_bzip2_is_found_by_its_number() -> None:
     assert work_bytes_of(CODEC_BZIP2) == bzip2.WORK_BYTES
 
 
+def test_xz_and_lzma_are_found_by_their_numbers() -> None:
+    assert work_bytes_of(CODEC_XZ) == xz.WORK_BYTES
+    assert work_bytes_of(CODEC_LZMA) == lzma.WORK_BYTES
+
+
 def test_an_unknown_number_is_an_error() -> None:
     with pytest.raises(BootError, match="this loader lacks codec 99"):
         work_bytes_of(99)
 
 
 def test_every_codec_is_in_the_table_once() -> None:
-    assert codec_count() == 2
+    assert codec_count() == 1 + len(CODECS)

@@ -43,7 +43,9 @@ def check(report: Report, architecture: str) -> None:
     assert report.sum_of("third") == hashlib.sha256(b"the third initrd").hexdigest()
 
 
-@pytest.mark.parametrize("codec", [pytest.param("none", marks=pytest.mark.slow), "bzip2", "zstd"])
+@pytest.mark.parametrize(
+    "codec", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "lzma")), "bzip2", "xz", "zstd"]
+)
 def test_a_64_bit_vmlinux_boots(guests: Guests, codec: str) -> None:
     disk = guests.disk(debian.cloud_vmlinux(), amd64(random=RANDOM), SECOND, THIRD, codec=codec)
     check(run(Machine(disk, accel="tcg", memory=256)), "x86_64")
