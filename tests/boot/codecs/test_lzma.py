@@ -63,6 +63,12 @@ def test_files_without_a_mark_come_back(size: int) -> None:
     assert lzma.decompress(packed) == LZMA.unpack(packed, size + 30) == b"\xa5" * 30 + data
 
 
+@pytest.mark.parametrize("dictionary", [0, 1, 2**32 - 1])
+def test_the_size_of_the_dictionary_means_nothing(dictionary: int) -> None:
+    packed = PACKED[:1] + dictionary.to_bytes(4, "little") + PACKED[5:]
+    assert LZMA.unpack(packed, len(TEXT)) == TEXT
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 @pytest.mark.parametrize("sized", [False, True])
 def test_tiny_files_come_back(size: int, sized: bool) -> None:  # noqa: FBT001 - pytest's

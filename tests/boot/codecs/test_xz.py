@@ -119,6 +119,11 @@ def test_blocks_with_sizes_and_without_come_back() -> None:
     assert lzma.decompress(packed) == XZ.unpack(packed, len(data)) == data
 
 
+def test_a_dictionary_larger_than_memory_takes_none() -> None:
+    """The code 40 is 4 GiB: the output is the dictionary."""
+    assert XZ.unpack(stream(Block(TEXT, filters=b"\x21\x01\x28")), len(TEXT)) == TEXT
+
+
 def test_streams_and_their_padding_are_unpacked_one_after_the_other() -> None:
     packed = PACKED + lzma.compress(b"") + bytes(8) + lzma.compress(b"more", check=lzma.CHECK_NONE) + bytes(4)
     assert XZ.unpack(packed, len(TEXT) + 4) == TEXT + b"more"
