@@ -7,6 +7,9 @@ import pytest
 from bootslang.boot.context import PROTOCOL_GUESS, PROTOCOL_HANDOFF, PROTOCOL_LINUX
 from bootslang.boot.disk import KERNEL_BZIMAGE, KERNEL_ELF, KERNEL_HANDOFF
 from bootslang.boot.lift.kind import kind_of
+from bootslang.kernel import Kernel, KernelKind, elf
+from bootslang.kernel.elf_file import ElfFile
+from bootslang.kernel.file import FileBytes
 from bootslang.slang import BootError, span
 from support.payloads import MIB, READ_WRITE, Elf, Load, bzimage
 
@@ -21,20 +24,33 @@ VMLINUX = [
 """Linux is entered at a physical address; its variables of each CPU are linked at 0."""
 
 
-def note(name: bytes = b"Bootslang\0", kind: int = 1, description: bytes = b"\1\0\0\0") -> bytes:
-    padding = [bytes(-len(part) % 4) for part in (name, description)]
-    return struct.pack("<III", len(name), len(description), kind) + name + padding[0] + description + padding[1]
+def note(name: bytes = b"Bootslang\0", kind: int = 1, description: bytes = b"\1\0\0\0", *, alignment: int = 4) -> bytes:
+    head = struct.pack("<III", len(name), len(description), kind) + name
+    return b"".join(part + bytes(-len(part) % alignment) for part in (head, description))
 
 
-def with_notes(notes: bytes) -> bytes:
+def with_notes(notes: bytes, alignment: int = 4) -> bytes:
     """A vmlinux with a PT_NOTE."""
-    elf = Elf([*VMLINUX, Load(0, notes)], entry=16 * MIB, patches={FIRST + 3 * 56: struct.pack("<I", 4)})
-    return elf.head + elf.body
+    patches = {FIRST + 3 * 56: struct.pack("<I", 4)}
+    written = Elf([*VMLINUX, Load(0, notes, align=alignment)], entry=16 * MIB, patches=patches)
+    return written.head + written.body
+
+
+def wide_notes() -> bytes:
+    """The note behind another one, both padded to 8 bytes."""
+    return note(b"FIVE\0", 3, b"", alignment=8) + note(alignment=8)
+
+
+def with_setup_header(kernel: bytes) -> bytes:
+    """An ELF file whose code happens to have, where a bzImage has them, the marks of one."""
+    looks = bytearray(kernel.ljust(0x1000, b"\0"))
+    looks[0x1FE:0x206] = b"\x55\xaa\xeb\x6aHdrS"
+    return bytes(looks)
 
 
 def file(*loads: Load, entry: int, bits: int = 64, kind: int = 2) -> bytes:
-    elf = Elf(list(loads), bits=bits, entry=entry, patches={16: struct.pack("<H", kind)})
-    return elf.head + elf.body
+    written = Elf(list(loads), bits=bits, entry=entry, patches={16: struct.pack("<H", kind)})
+    return written.head + written.body
 
 
 LOW = Load(2 * MIB, b"code" * 100)
@@ -53,6 +69,9 @@ KINDS = {
     "a note of another type": (with_notes(note(kind=2)), KERNEL_ELF),
     "a note of another name": (with_notes(note(b"Bootslanh\0")), KERNEL_ELF),
     "a note of a longer name": (with_notes(note(b"Bootslang\0\0")), KERNEL_ELF),
+    "notes padded to 8 bytes": (with_notes(wide_notes(), 8), KERNEL_HANDOFF),
+    "an own one with the marks of a bzImage": (with_setup_header(file(LOW, entry=2 * MIB)), KERNEL_HANDOFF),
+    "a vmlinux with the marks of a bzImage": (with_setup_header(file(*VMLINUX, entry=16 * MIB)), KERNEL_ELF),
 }
 
 
@@ -65,6 +84,19 @@ def test_the_file_says_it(kernel: bytes, kind: int) -> None:
 def test_the_user_knows_better(kernel: bytes, kind: int) -> None:
     assert kind_of(span(kernel), PROTOCOL_HANDOFF) == KERNEL_HANDOFF
     assert kind_of(span(kernel), PROTOCOL_LINUX) == (KERNEL_BZIMAGE if kind == KERNEL_BZIMAGE else KERNEL_ELF)
+
+
+@pytest.mark.parametrize(("kernel", "kind"), KINDS.values(), ids=KINDS.keys())
+def test_the_host_says_the_same(kernel: bytes, kind: int) -> None:
+    host_file = FileBytes.of(kernel, name="the kernel")
+    if kind == KERNEL_BZIMAGE:
+        assert not elf.recognises(host_file)
+    else:
+        assert elf.is_handoff(ElfFile.of(host_file)) == (kind == KERNEL_HANDOFF)
+
+
+def test_the_host_takes_no_elf_file_for_a_bzimage() -> None:
+    assert Kernel.read(with_setup_header(file(LOW, entry=2 * MIB))).kind is KernelKind.HANDOFF
 
 
 @pytest.mark.parametrize("offset", [1 << 40, (1 << 64) - 8])

@@ -115,6 +115,12 @@ class ElfFile(Struct):
 
 
 @fn
+def has_magic(file: span[u8]) -> bool:
+    """Tell whether a file begins as an ELF file does, for whatever machine."""
+    return len(file) >= sizeof(Identification) and Identification.of(file).magic == MAGIC
+
+
+@fn
 def read_header(head: span[u8], file: ElfFile) -> None:
     """Fill `file`."""
     if len(head) < sizeof(Header64):  # an ELF32 with one program header has more, too

@@ -19,11 +19,12 @@ def kind_of(file: span[u8], protocol: u32) -> u32:
     """KERNEL_..., for a PROTOCOL_...
 
     The guess: a setup header is Linux, and so is an ELF32; an ELF64 has a note that it takes the hand-off, or an entry
-    that is a virtual address; that of a vmlinux is a physical one.
+    that is a virtual address; that of a vmlinux is a physical one. In an ELF file, what stands where a setup header
+    would is the kernel's own.
     """
     if protocol == PROTOCOL_HANDOFF:
         return KERNEL_HANDOFF
-    if bzimage.has_header(file):
+    if not elf.has_magic(file) and bzimage.has_header(file):
         return KERNEL_BZIMAGE
     header = ElfFile.zeroed()
     elf.read_header(file, header)
@@ -42,6 +43,6 @@ def takes_handoff(file: span[u8], header: ElfFile) -> bool:
                 return True
         elif found.type == elf.NOTE and found.offset <= len(file) and found.file_size <= len(file) - found.offset:
             start = usize(found.offset)
-            if version_in(file[start : start + usize(found.file_size)]) != NO_NOTE:
+            if version_in(file[start : start + usize(found.file_size)], found.align) != NO_NOTE:
                 return True
     return False

@@ -125,7 +125,7 @@ def check_version() -> None:
     for piece in kernel.notes[: kernel.note_count]:
         if not kernel.has(piece.start, piece.size):
             continue  # it is in the file alone
-        version = version_in(kernel.bytes_at(piece.start, piece.size))
+        version = version_in(kernel.bytes_at(piece.start, piece.size), piece.alignment)
         if version not in (NO_NOTE, VERSION):
             raise BootError(
                 f"the kernel speaks version {version} of the hand-off protocol, and this loader version {VERSION}: "

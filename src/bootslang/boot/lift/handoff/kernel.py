@@ -48,6 +48,14 @@ class Range(Struct):
     size: u64
 
 
+class Notes(Struct):
+    """A PT_NOTE, at virtual addresses as its file has them."""
+
+    start: u64
+    size: u64
+    alignment: u64
+
+
 class HandoffKernel(Struct):
     type: u32
     """TYPE_EXECUTABLE or TYPE_SHARED."""
@@ -62,7 +70,7 @@ class HandoffKernel(Struct):
     segments: Segments
     """Disjoint, none empty."""
     note_count: u32
-    notes: array[Range] = length(MAX_NOTES)
+    notes: array[Notes] = length(MAX_NOTES)
     dynamic: Range
     relro: Range
     shift: u64
@@ -159,7 +167,7 @@ def note(kernel: HandoffKernel, header: ProgramHeader64) -> None:
     elif header.type == RELRO:
         kernel.relro = piece
     elif header.type == NOTE and kernel.note_count < MAX_NOTES and piece.size:
-        kernel.notes[kernel.note_count] = piece
+        kernel.notes[kernel.note_count] = Notes(start=piece.start, size=piece.size, alignment=header.align)
         kernel.note_count += 1
     elif header.type == INTERPRETER:
         raise BootError("the kernel asks for an interpreter (PT_INTERP): link it with -static, or -static-pie")

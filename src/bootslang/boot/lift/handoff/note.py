@@ -7,7 +7,7 @@ from typing import Final
 
 from bootslang.boot.handoff import NOTE_NAME, NOTE_TYPE
 from bootslang.boot.lib.texts import equals
-from bootslang.slang import Struct, array, compile_for, fn, sizeof, span, u8, u32, usize
+from bootslang.slang import Struct, array, compile_for, fn, sizeof, span, u8, u32, u64, usize
 
 compile_for("protected32", "long64")
 
@@ -19,7 +19,7 @@ NO_VERSION: Final = 0xFFFF_FFFF
 
 
 class NoteHeader(Struct):
-    """Name and description follow, each padded to 4 bytes."""
+    """Name and description follow; what is behind either starts at a multiple of 4 bytes, or 8, from the header."""
 
     name_size: u32
     description_size: u32
@@ -27,13 +27,17 @@ class NoteHeader(Struct):
 
 
 @fn
-def version_in(notes: span[u8]) -> u32:
-    """The version that the protocol's note tells, or NO_NOTE; what does not look like a note ends the notes."""
+def version_in(notes: span[u8], alignment: u64) -> u32:
+    """The version that the protocol's note tells, or NO_NOTE; what does not look like a note ends the notes.
+
+    `alignment` is their program header's: with 8, notes are padded to 8 bytes, with anything else to 4.
+    """
+    unit: usize = 8 if alignment == 8 else 4
     while len(notes) >= sizeof(NoteHeader):
         note = NoteHeader.of(notes)
         rest = notes[sizeof(NoteHeader) :]
-        name_bytes = padded(note.name_size)
-        step = name_bytes + padded(note.description_size)
+        name_bytes = padded(sizeof(NoteHeader) + note.name_size, unit) - sizeof(NoteHeader)
+        step = name_bytes + padded(note.description_size, unit)
         if name_bytes > len(rest):
             return NO_NOTE
         if note.type == NOTE_TYPE and equals(rest[: note.name_size], OURS):
@@ -46,5 +50,5 @@ def version_in(notes: span[u8]) -> u32:
 
 
 @fn
-def padded(size: usize) -> usize:
-    return size + 3 & ~3
+def padded(size: usize, unit: usize) -> usize:
+    return size + unit - 1 & ~(unit - 1)
