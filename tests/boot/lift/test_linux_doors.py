@@ -21,10 +21,13 @@ FIRST_PLACE = 0x100_0000
 
 
 def boot(tmp_path: Path, door: Door, form: Form, kernel: Path, busybox: Path) -> Report:
+    return run(door.machine(tmp_path, form, payload(tmp_path, kernel, busybox), MEMORY, options="--verbose"))
+
+
+def payload(tmp_path: Path, kernel: Path, busybox: Path) -> Payload:
     initrd = tmp_path / "initrd"
     initrd.write_bytes(initramfs(busybox))
-    payload = Payload(kernel, [initrd], COMMAND_LINE)
-    return run(door.machine(tmp_path, form, payload, MEMORY, options="--verbose"))
+    return Payload(kernel, [initrd], COMMAND_LINE)
 
 
 def kernel_place(report: Report) -> int:
@@ -55,8 +58,10 @@ def test_a_64_bit_one_goes_elsewhere(tmp_path: Path) -> None:
     assert report.value("machine") == "x86_64"
 
 
-def test_uefi_goes_on_to_serve_linux(tmp_path: Path) -> None:
-    report = boot(tmp_path, MULTIBOOT2_UEFI, "module", debian.cloud_kernel(), debian.amd64_busybox())
+@pytest.mark.parametrize("memory", [6144, pytest.param(MEMORY, marks=pytest.mark.slow)])
+def test_uefi_goes_on_to_serve_linux(tmp_path: Path, memory: int) -> None:
+    what = payload(tmp_path, debian.cloud_kernel(), debian.amd64_busybox())
+    report = run(MULTIBOOT2_UEFI.machine(tmp_path, "module", what, memory))
     page = report.zero_page
     signature, system_table, descriptor, version, place, size = struct.unpack_from("<4s5I", page, 0x1C0)
     assert (signature, version) == (b"EL64", 1)
@@ -65,3 +70,4 @@ def test_uefi_goes_on_to_serve_linux(tmp_path: Path) -> None:
     assert page[0xF] == 0x70, "efifb's framebuffer"
     assert struct.unpack_from("<Q", page, 0x70) != (0,), "ACPI's root pointer"
     assert "Registered efivars operations" in report.console, "the runtime services answer"
+    assert "memattr" not in report.console, "the tables that the boot services left are whole"

@@ -2,7 +2,8 @@
 
 Every part of stage 4 takes its memory here. What is taken stands in the table of reservations in `BootContext`, which
 the door has begun; nothing else is kept. Each call walks the map and the table, both of which are small and bounded.
-All addresses are physical; a caller's `Zone` says what its payload or its page tables reach.
+All addresses are physical; a caller's `Zone` says what its payload or its page tables reach. Under UEFI, memory that
+its boot services have used is taken only when nothing else is left.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 from bootslang.boot.context import KERNEL, MAX_RESERVATIONS, RAM, RESERVED, SPENT_MEMORY, BootContext, MemoryRange
-from bootslang.boot.lift.memory_map import MemoryMap, end_of
-from bootslang.slang import BootError, Struct, compile_for, fn, span, u8, u32, u64
+from bootslang.boot.lift import boot_services
+from bootslang.boot.lift.memory_map import MemoryMap, end_of, overlaps
+from bootslang.slang import BootError, Struct, compile_for, fn, span, target, u8, u32, u64
 
 compile_for("protected32", "long64")
 
@@ -62,6 +64,16 @@ def find(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> u64:
     """Where `allocate` would put it; NOWHERE if it does not fit."""
     if size == 0 or zone.alignment == 0 or zone.alignment & (zone.alignment - 1) != 0:
         raise BootError(f"nobody can allocate {size} bytes aligned to {zone.alignment}")
+    if target.bits == 64 and context.efi_map:
+        place = search(memory, context, size, zone, spare_boot_services=True)
+        if place != NOWHERE:
+            return place
+    return search(memory, context, size, zone, spare_boot_services=False)
+
+
+@fn
+def search(memory: MemoryMap, context: BootContext, size: u64, zone: Zone, spare_boot_services: bool) -> u64:
+    """The highest place in `zone` for `size` bytes, or NOWHERE."""
     for index in reversed(range(memory.count)):
         area = memory.ranges[index]
         if area.kind != RAM:
@@ -73,6 +85,8 @@ def find(memory: MemoryMap, context: BootContext, size: u64, zone: Zone) -> u64:
             if place < base:
                 break
             obstacle = lowest_obstacle(context, place, size)
+            if spare_boot_services:
+                obstacle = boot_services.lowest_start(context, place, size, obstacle)
             if obstacle == NOWHERE:
                 return place
             end = obstacle
@@ -95,8 +109,9 @@ def allocate_at(memory: MemoryMap, context: BootContext, base: u64, size: u64, p
 
 @fn
 def is_free(memory: MemoryMap, context: BootContext, base: u64, size: u64) -> bool:
-    """Tell whether the `size` bytes at `base` are RAM that nobody has reserved."""
-    return is_ram(memory, base, size) and lowest_obstacle(context, base, size) == NOWHERE
+    """Tell whether the `size` bytes at `base` are RAM that nobody has reserved, and need not be spared."""
+    obstacle = lowest_obstacle(context, base, size)
+    return is_ram(memory, base, size) and boot_services.lowest_start(context, base, size, obstacle) == NOWHERE
 
 
 @fn
@@ -154,14 +169,6 @@ def lowest_obstacle(context: BootContext, base: u64, size: u64) -> u64:
         if overlaps(taken, base, size):
             lowest = min(lowest, taken.base)
     return lowest
-
-
-@fn
-def overlaps(taken: MemoryRange, base: u64, size: u64) -> bool:
-    """Tell whether a reservation has a byte in common with the `size` bytes at `base`; no sum that could wrap."""
-    if taken.base >= base:
-        return taken.base - base < size and taken.size != 0
-    return base - taken.base < taken.size
 
 
 @fn

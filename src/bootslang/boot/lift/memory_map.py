@@ -99,6 +99,14 @@ def end_of(line: MemoryRange) -> u64:
 
 
 @fn
+def overlaps(taken: MemoryRange, base: u64, size: u64) -> bool:
+    """Tell whether a reservation has a byte in common with the `size` bytes at `base`; no sum that could wrap."""
+    if taken.base >= base:
+        return taken.base - base < size and taken.size != 0
+    return base - taken.base < taken.size
+
+
+@fn
 def insert_boundary(boundaries: Boundaries, place: u64) -> None:
     """Keep the boundaries sorted: an insertion sort, for at most 256 of them."""
     index = boundaries.count

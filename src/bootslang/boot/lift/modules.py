@@ -8,7 +8,7 @@ from bootslang.boot.context import MODULE, SPENT_MEMORY, BootContext, MemoryRang
 from bootslang.boot.lift import allocator, paging
 from bootslang.boot.lift.allocator import NOWHERE, Zone
 from bootslang.boot.lift.limits import FOUR_GIB, ONE_MIB, PAGE
-from bootslang.boot.lift.memory_map import MemoryMap
+from bootslang.boot.lift.memory_map import MemoryMap, overlaps
 from bootslang.slang import compile_for, fn, span, text, u8, u64, usize
 
 compile_for("protected32", "long64")
@@ -20,7 +20,7 @@ def move_out_of(way: MemoryRange, place: u64, size: u64, memory: MemoryMap, cont
 
     Above the way, if there is room; else below it.
     """
-    if not size or not allocator.overlaps(way, place, size):
+    if not size or not overlaps(way, place, size):
         return place
     zone = Zone(
         purpose=text("a file that lies where the kernel has to be"),
