@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 RUNS: Final = 3
-CODECS: Final = ("none", "bzip2")
+CODECS: Final = ("none", "bzip2", "zstd")
 COMMAND_LINE: Final = "clocksource=tsc console=ttyS0"
 MILLION: Final = 1_000_000
 PHASES: Final = ("stage1", "stage2", "stage3", "reading", "checking", "unpacking", "placing")

@@ -1,89 +1,64 @@
-"""The C libraries of the formats, called without a detour: what the decoders are measured against.
+"""The C libraries that the decoders are compared with, called without a detour through Python's modules.
 
-Each function here gives another one, which unpacks some bytes into a buffer of just the right size; None where the
-library is not installed.
+Each function finds its library and returns what unpacks one chunk: all of the source into exactly all of the buffer. It
+fails if they do not fit. A library that this computer lacks is an error: nothing else is a comparison.
 """
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from collections.abc import Callable
+from typing import ClassVar, Final, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
-    Unpack: TypeAlias = Callable[[bytes, Buffer], None]
+Buffer: TypeAlias = "ctypes.Array[ctypes.c_char]"
+Unpack: TypeAlias = Callable[[bytes, Buffer], None]
 
 NO_LIMIT: Final = 2**64 - 1
 LZMA_FINISH: Final = 3
 LZMA_STREAM_END: Final = 1
 
 
-def library(name: str) -> ctypes.CDLL | None:
-    path = ctypes.util.find_library(name)
-    return None if path is None else ctypes.CDLL(path)
+def buffer(size: int) -> Buffer:
+    """Room for a chunk, as these functions take it."""
+    return (ctypes.c_char * size)()
 
 
-def expect(found: tuple[int, int], right: tuple[int, int]) -> None:
-    """A status and a size: a failure has no speed."""
-    if found != right:
-        message = f"the C library gives {found} instead of {right}"
-        raise RuntimeError(message)
+def bzip2() -> Unpack:
+    decompress = library("bz2").BZ2_bzBuffToBuffDecompress
 
-
-def bzip2() -> Unpack | None:
-    libbz2 = library("bz2")
-    if libbz2 is None:
-        return None
-
-    def unpack(source: bytes, buffer: Buffer) -> None:
-        size = ctypes.c_uint(len(buffer))
-        status = libbz2.BZ2_bzBuffToBuffDecompress(buffer, ctypes.byref(size), source, len(source), 0, 0)
-        expect((status, size.value), (0, len(buffer)))
+    def unpack(source: bytes, out: Buffer) -> None:
+        size = ctypes.c_uint(len(out))
+        status = decompress(out, ctypes.byref(size), source, len(source), 0, 0)
+        check((status, size.value) == (0, len(out)))
 
     return unpack
 
 
-def xz() -> Unpack | None:
-    liblzma = library("lzma")
-    if liblzma is None:
-        return None
-    liblzma.lzma_stream_buffer_decode.argtypes = [
-        ctypes.POINTER(ctypes.c_uint64),
-        ctypes.c_uint32,
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.POINTER(ctypes.c_size_t),
-        ctypes.c_size_t,
-        ctypes.c_void_p,
-        ctypes.POINTER(ctypes.c_size_t),
-        ctypes.c_size_t,
-    ]
+def xz() -> Unpack:
+    decompress = library("lzma").lzma_stream_buffer_decode
+    size = ctypes.POINTER(ctypes.c_size_t)
+    limit = ctypes.POINTER(ctypes.c_uint64)
+    source_end, out_end = ctypes.c_size_t, ctypes.c_size_t
+    decompress.argtypes = (
+        *(limit, ctypes.c_uint32, ctypes.c_void_p),
+        *(ctypes.c_char_p, size, source_end),
+        *(ctypes.c_void_p, size, out_end),
+    )
 
-    def unpack(source: bytes, buffer: Buffer) -> None:
-        limit, taken, written = ctypes.c_uint64(NO_LIMIT), ctypes.c_size_t(0), ctypes.c_size_t(0)
-        status = liblzma.lzma_stream_buffer_decode(
-            ctypes.byref(limit),
-            0,
-            None,
-            source,
-            ctypes.byref(taken),
-            len(source),
-            buffer,
-            ctypes.byref(written),
-            len(buffer),
-        )
-        expect((status, written.value), (0, len(buffer)))
+    def unpack(source: bytes, out: Buffer) -> None:
+        memory, taken, written = ctypes.c_uint64(NO_LIMIT), ctypes.c_size_t(0), ctypes.c_size_t(0)
+        places = ctypes.byref(taken), ctypes.byref(written)
+        status = decompress(ctypes.byref(memory), 0, None, source, places[0], len(source), out, places[1], len(out))
+        check((status, written.value) == (0, len(out)))
 
     return unpack
 
 
 class LzmaStream(ctypes.Structure):
-    """`lzma_stream` of lzma/base.h; what is zero at first and none of ours is `rest`."""
+    """`lzma_stream` of liblzma's lzma/base.h; `rest` is what we leave zero."""
 
-    _fields_: ClassVar[Any] = [
+    _fields_: ClassVar = [
         ("next_in", ctypes.c_char_p),
         ("avail_in", ctypes.c_size_t),
         ("total_in", ctypes.c_uint64),
@@ -93,18 +68,42 @@ class LzmaStream(ctypes.Structure):
     ]
 
 
-def lzma() -> Unpack | None:
-    liblzma = library("lzma")
-    if liblzma is None:
-        return None
-    liblzma.lzma_alone_decoder.argtypes = [ctypes.POINTER(LzmaStream), ctypes.c_uint64]
+def lzma() -> Unpack:
+    found = library("lzma")
+    found.lzma_alone_decoder.argtypes = (ctypes.POINTER(LzmaStream), ctypes.c_uint64)
 
-    def unpack(source: bytes, buffer: Buffer) -> None:
-        stream = LzmaStream(next_in=source, avail_in=len(source), avail_out=len(buffer))
-        stream.next_out = ctypes.addressof(buffer)
-        liblzma.lzma_alone_decoder(ctypes.byref(stream), NO_LIMIT)
-        status = liblzma.lzma_code(ctypes.byref(stream), LZMA_FINISH)
-        liblzma.lzma_end(ctypes.byref(stream))
-        expect((status, stream.avail_out), (LZMA_STREAM_END, 0))
+    def unpack(source: bytes, out: Buffer) -> None:
+        stream = LzmaStream(next_in=source, avail_in=len(source), avail_out=len(out))
+        stream.next_out = ctypes.addressof(out)
+        found.lzma_alone_decoder(ctypes.byref(stream), NO_LIMIT)
+        status = found.lzma_code(ctypes.byref(stream), LZMA_FINISH)
+        found.lzma_end(ctypes.byref(stream))
+        check((status, stream.avail_out) == (LZMA_STREAM_END, 0))
 
     return unpack
+
+
+def zstd() -> Unpack:
+    found = library("zstd")
+    found.ZSTD_createDCtx.restype = ctypes.c_void_p
+    decompress = found.ZSTD_decompressDCtx
+    decompress.restype = ctypes.c_size_t
+    decompress.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+    context = found.ZSTD_createDCtx()
+
+    def unpack(source: bytes, out: Buffer) -> None:
+        check(decompress(context, out, len(out), source, len(source)) == len(out))
+
+    return unpack
+
+
+def library(name: str) -> ctypes.CDLL:
+    path = ctypes.util.find_library(name)
+    if path is None:
+        raise FileNotFoundError(f"the C library {name} is not installed")
+    return ctypes.CDLL(path)
+
+
+def check(holds: bool) -> None:  # noqa: FBT001 - a condition
+    if not holds:
+        raise RuntimeError("the C library could not unpack what was packed")

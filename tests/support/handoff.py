@@ -135,7 +135,7 @@ class BootReport:
         return sum(region.size for region in self.memory if region.kind in kinds)
 
 
-def run(machine: Machine, timeout: float = 60) -> BootReport:
+def run(machine: Machine, timeout: float = 180) -> BootReport:
     """Boot a strict guest; it has to find all well."""
     outcome = machine.run(timeout=timeout)
     assert outcome.guest_code == PASS, outcome.describe() + "\n" + outcome.tail()

@@ -62,7 +62,7 @@ def own_report(folder: Path, guests: Guests, door: Door, memory: int) -> BootRep
 
 def linux_messages(machine: Machine) -> str:
     """What Linux prints until it has found the ACPI tables."""
-    return machine.run(expect=re.compile(r"ACPI: RSDP .*\n"), timeout=120).check().console
+    return machine.run(expect=re.compile(r"ACPI: RSDP .*\n"), timeout=240).check().console
 
 
 def linux_map(messages: str) -> list[Region]:
@@ -140,7 +140,7 @@ def test_what_is_painted_into_the_framebuffer_is_seen(tmp_path: Path, guests: Gu
     else:
         machine = door.machine(tmp_path, "module", Payload(guests.path("low"), command_line="paint"), 128)
     with machine.start() as running:
-        running.expect("painted", timeout=60)
+        running.expect("painted", timeout=180)
         running.execute("screendump", filename=str(tmp_path / "screen.ppm"))
     kind, width, height, _, pixels = (tmp_path / "screen.ppm").read_bytes().split(maxsplit=4)
     assert kind == b"P6"

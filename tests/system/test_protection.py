@@ -50,7 +50,7 @@ FAULTS = (
 def report_of(folder: Path, guests: Guests, kernel: str, fault: Fault) -> str:
     payload = Payload(guests.path(kernel), command_line=f"fault={fault.how}")
     machine = doors.PVH_Q35.machine(folder, "module", payload, 64)
-    outcome = machine.run(expect="Boot stopped.", timeout=60).check()
+    outcome = machine.run(expect="Boot stopped.", timeout=180).check()
     return outcome.console.replace("\r", "")
 
 

@@ -343,9 +343,16 @@ def test_a_compressed_block_without_contents_is_an_error() -> None:
 
 
 def test_bits_that_would_lie_before_the_data_are_an_error() -> None:
-    matches = packed(raw_literals(b"abcdefgh"), sequences(900, (0, 0, 32), b"\1"), header=b"\x38")
-    repeating = matches.replace(b"\x54\0\0\x20", b"\x54\1\0\x20")
-    assert complain(repeating, 100_000)
+    """Each of the sequences takes a bit more than there is: the frame's own headers are read, and then nothing."""
+    literals = (RLE | 1 << 2 | 300 << 4).to_bytes(2, "little") + b"a"
+    endless = packed(literals, sequences(300, (1, 0, 32), b"\1"))
+    assert complain(endless, 100_000) == "a stream of bits is too short"
+
+
+def test_a_match_beyond_the_output_is_an_error() -> None:
+    for size in (0, 1, 1000):
+        data = packed(raw_literals(b"a"), sequences(1, (1, 0, 52), b"\0\0\1"))
+        assert complain(data, size) == "the sequences unpack to more bytes than there have to be"
 
 
 def test_too_little_work_memory_is_an_error() -> None:
