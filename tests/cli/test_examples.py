@@ -1,5 +1,6 @@
 """Do the examples in the help work as they stand?"""
 
+import gzip
 import shlex
 import shutil
 from importlib import import_module
@@ -15,6 +16,7 @@ from support.boot_sectors import boot_disk, exit_with, say
 from support.command import Command
 from support.disks import elf_kernel
 from support.elf_writer import movable
+from support.payloads import kernel_with
 
 HELLO = '''\
 """A boot sector, or a kernel, that stops."""
@@ -62,6 +64,8 @@ def folder(bootslang: Command) -> Path:
 def test_an_example(bootslang: Command, folder: Path, line: str) -> None:
     if "root.img" not in line and "-c" in line:
         (folder / "disk.img").unlink()
+    if "extract" in line:
+        (folder / "vmlinuz").write_bytes(kernel_with(gzip.compress(elf_kernel(3000))))
     words = shlex.split(line.partition(" > ")[0])
     assert words[0] == "bootslang"
     ended = bootslang(*words[1:])

@@ -12,21 +12,11 @@ from lz4 import block
 from bootslang.errors import KernelInvalid, ToolMissing, UsageError
 from bootslang.kernel import Kernel, payload
 from bootslang.kernel.payload import vmlinux, zstd_module
-from support.payloads import Elf, Load, bzimage
+from support.payloads import Elf, Load, kernel_with
 
 zstd: Any = zstd_module()
 ELF = b"\x7fELF" + bytes(range(256)) * 5000
-OFFSET, LENGTH = 0x248, 0x24C
 DAMAGED = "The file is damaged or unfinished: compare it with where it came from, or build it again."
-
-
-def kernel_with(packed: bytes, *, offset: int = 64, length: int | None = None) -> bytes:
-    """A bzImage with a payload."""
-    protected = bytes(offset) + packed
-    file = bytearray(bzimage(protected=protected.ljust(-(-len(protected) // 16) * 16, b"\0")))
-    file[OFFSET : OFFSET + 4] = offset.to_bytes(4, "little")
-    file[LENGTH : LENGTH + 4] = (len(packed) if length is None else length).to_bytes(4, "little")
-    return bytes(file)
 
 
 def sized(packed: bytes, size: int = len(ELF)) -> bytes:

@@ -150,3 +150,15 @@ def taken(context: BootContext) -> list[tuple[int, int]]:
         (context.reservations[index].base, context.reservations[index].size)
         for index in range(context.reservation_count)
     )
+
+
+PAYLOAD_OFFSET, PAYLOAD_LENGTH = 0x248, 0x24C
+
+
+def kernel_with(packed: bytes, *, offset: int = 64, length: int | None = None) -> bytes:
+    """A bzImage with a payload."""
+    protected = bytes(offset) + packed
+    file = bytearray(bzimage(protected=protected.ljust(-(-len(protected) // 16) * 16, b"\0")))
+    file[PAYLOAD_OFFSET : PAYLOAD_OFFSET + 4] = offset.to_bytes(4, "little")
+    file[PAYLOAD_LENGTH : PAYLOAD_LENGTH + 4] = (len(packed) if length is None else length).to_bytes(4, "little")
+    return bytes(file)

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "run": "Start a disk or kernel in QEMU, with its console on the terminal.",
     "inspect": "Show what is on a disk, in a kernel file, or in a bundle.",
     "verify": "Read a disk or a bundle back and check everything on it.",
+    "extract": "Take the vmlinux out of a bzImage.",
     "initramfs": "Pack a directory, or a small system, for the kernel to start in.",
     "compile": "Show what becomes of a slang file.",
     "header": "Print the hand-off protocol for a kernel's sources.",
