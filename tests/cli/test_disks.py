@@ -228,6 +228,14 @@ def test_a_bundle_is_that_of_the_api_and_can_be_verified(bootslang: Command, ker
     assert damaged.err.endswith("  `bootslang bundle` makes a new one.\n")
 
 
+def test_a_kernel_is_not_called_a_damaged_disk(bootslang: Command, kernel: Path) -> None:
+    """Whoever followed that advice would build a disk over it."""
+    Path("loader.elf64").write_bytes(kernel.read_bytes())
+    refused = bootslang("verify", "loader.elf64")
+    assert refused.code == 4
+    assert "loader.elf64 is neither a disk nor a bundle: it is an ELF file." in refused.err
+
+
 def test_inspect_shows_a_bundle(bootslang: Command, kernel: Path) -> None:
     Path("initrd").write_bytes(b"initrd" * 1000)
     Bundle(kernel=kernel, initrds=["initrd"], command_line="a=1 [b]", codec="bzip2").build("linux.bundle")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xxhash import xxh64
 
-from bootslang.errors import FormatInvalid, PartitionTableInvalid
+from bootslang.errors import FormatInvalid, ImageInvalid, PartitionTableInvalid
 from bootslang.image import format as disk
 from bootslang.image.bundles import is_bundle, open_bundle, read_bundle_manifest
 from bootslang.image.disks import Disk, open_disk
@@ -26,6 +26,8 @@ from bootslang.image.generation import (
 from bootslang.image.loader import check_slot, read_slot
 from bootslang.image.medium import Medium
 from bootslang.image.partitions import CODE_BYTES, Partition
+
+ELF_MAGIC = b"\x7fELF"
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,14 @@ def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> l
     An empty list means: all is well.
 
     Raises:
-        ImageInvalid: If it cannot be read at all.
+        ImageInvalid: If it cannot be read at all, or is an ELF file: a kernel, or the loader.
 
     """
+    if _is_elf(Path(path)):
+        raise ImageInvalid(
+            f"{os.fspath(path)} is neither a disk nor a bundle: it is an ELF file.",
+            hint="`bootslang inspect` shows what is in it.",
+        )
     if is_bundle(Path(path)):
         with open_bundle(Path(path)) as bundle:
             return list(_check_bundle(bundle))
@@ -56,6 +63,14 @@ def verify(path: str | os.PathLike[str], *, sector_size: int | None = None) -> l
             return list(_check_disk(opened))
     except PartitionTableInvalid as error:
         return [Finding("partition table", error.message)]
+
+
+def _is_elf(path: Path) -> bool:
+    """Whether it is one, which no disk is: `build` never makes a disk begin like this."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(ELF_MAGIC)) == ELF_MAGIC
 
 
 def _check_bundle(bundle: Medium) -> Iterator[Finding]:
