@@ -17,6 +17,7 @@ Unpack: TypeAlias = Callable[[bytes, Buffer], None]
 NO_LIMIT: Final = 2**64 - 1
 LZMA_FINISH: Final = 3
 LZMA_STREAM_END: Final = 1
+LZ4F_VERSION: Final = 100
 
 
 def buffer(size: int) -> Buffer:
@@ -79,6 +80,35 @@ def lzma() -> Unpack:
         status = found.lzma_code(ctypes.byref(stream), LZMA_FINISH)
         found.lzma_end(ctypes.byref(stream))
         check((status, stream.avail_out) == (LZMA_STREAM_END, 0))
+
+    return unpack
+
+
+class Lz4Options(ctypes.Structure):
+    """`LZ4F_decompressOptions_t` of lz4frame.h; `rest` is what we leave zero."""
+
+    _fields_: ClassVar = [("stable_out", ctypes.c_uint), ("rest", ctypes.c_uint * 3)]
+
+
+def lz4() -> Unpack:
+    """Told that the output stays where it is, which saves the library a copy of it."""
+    found = library("lz4")
+    context = ctypes.c_void_p()
+    check(found.LZ4F_createDecompressionContext(ctypes.byref(context), LZ4F_VERSION) == 0)
+    size = ctypes.POINTER(ctypes.c_size_t)
+    decompress = found.LZ4F_decompress
+    decompress.restype = ctypes.c_size_t
+    decompress.argtypes = (
+        *(ctypes.c_void_p, ctypes.c_void_p, size, ctypes.c_char_p, size),
+        ctypes.POINTER(Lz4Options),
+    )
+    options = Lz4Options(stable_out=1)
+
+    def unpack(source: bytes, out: Buffer) -> None:
+        written, taken = ctypes.c_size_t(len(out)), ctypes.c_size_t(len(source))
+        places = ctypes.byref(written), ctypes.byref(taken)
+        left = decompress(context, out, places[0], source, places[1], ctypes.byref(options))
+        check((left, written.value, taken.value) == (0, len(out), len(source)))
 
     return unpack
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import c_libraries
-from bootslang.boot.codecs import bzip2, lzma, registry, xz, zstd
+from bootslang.boot.codecs import bzip2, lz4, lzma, registry, xz, zstd
 from bootslang.boot.disk import CHUNK_BYTES
 from bootslang.boot.lib.xxh64 import xxh64
 from bootslang.image.codecs import CODECS
@@ -50,6 +50,7 @@ FORMATS: Final = {
     "bzip2": Format(bzip2.decode, bzip2.WORK_BYTES, c_libraries.bzip2),
     "xz": Format(xz.decode, xz.WORK_BYTES, c_libraries.xz),
     "lzma": Format(lzma.decode, lzma.WORK_BYTES, c_libraries.lzma),
+    "lz4": Format(lz4.decode, lz4.WORK_BYTES, c_libraries.lz4),
     "zstd": Format(zstd.decode, zstd.WORK_BYTES, c_libraries.zstd),
 }
 

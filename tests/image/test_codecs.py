@@ -2,6 +2,7 @@
 
 import bz2
 import lzma
+import sys
 from random import Random
 
 import pytest
@@ -123,6 +124,42 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolMissing, match="The codec zstd needs a library") as caught:
         ZSTD.pack(TEXT)
     assert caught.value.hint == "Install it: `pip install backports.zstd` (Python 3.14 has it built in)."
+
+
+LZ4 = CODECS["lz4"]
+LZ4_FRAME = LZ4.pack(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "problem"),
+    [
+        (LZ4_FRAME[:-5], len(TEXT), "lz4: the frame ends too early"),
+        (LZ4_FRAME[:4] + b"\xff" + LZ4_FRAME[5:], len(TEXT), None),
+        (LZ4_FRAME + b"rubbish", len(TEXT), "lz4: 7 bytes follow the frame"),
+        (LZ4_FRAME, len(TEXT) - 1, f"lz4: it unpacks to more than {len(TEXT) - 1} bytes instead of {len(TEXT) - 1}"),
+        (LZ4_FRAME, len(TEXT) + 1, f"lz4: it unpacks to {len(TEXT)} bytes instead of {len(TEXT) + 1}"),
+        (b"", 10, "lz4: the frame ends too early"),
+        (b"\x1f\x8b gzip", 10, None),
+        (LZ4.pack(bytes(50 << 20)), CHUNK_BYTES, "lz4: it unpacks to more than 1048576 bytes instead of 1048576"),
+    ],
+    ids=["cut", "header", "rubbish", "more", "less", "empty", "magic", "bomb"],
+)
+def test_damaged_lz4_frames_are_refused_by_name(data: bytes, size: int, problem: str | None) -> None:
+    """The library's own words (None) depend on its version."""
+    with pytest.raises(FormatInvalid, match=r"^lz4: ") as caught:
+        unpack_chunk(LZ4.number, data, size)
+    assert problem is None or caught.value.message == problem
+
+
+def test_an_lz4_frame_has_its_size_and_no_checksum() -> None:
+    assert LZ4_FRAME[4] & 0x1C == 0x08, "a chunk has a sum of its own"
+
+
+def test_a_missing_lz4_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    with pytest.raises(ToolMissing, match="The codec lz4 needs a library") as caught:
+        LZ4.pack(TEXT)
+    assert caught.value.hint == "Install it: `pip install lz4`."
 
 
 XZ = lzma.compress(TEXT)

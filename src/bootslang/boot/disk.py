@@ -46,6 +46,7 @@ CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
 CODEC_XZ: Final = 4
 CODEC_LZMA: Final = 5
+CODEC_LZ4: Final = 6
 CODEC_ZSTD: Final = 7
 
 NAME_BYTES: Final = 20

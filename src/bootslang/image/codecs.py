@@ -5,6 +5,7 @@ The builder packs, `verify` unpacks. A codec is one line in `CODECS`; its decomp
 """
 
 import bz2
+import importlib
 import lzma
 import os
 from collections import deque
@@ -15,11 +16,13 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from bootslang.errors import FormatInvalid, ToolMissing, UsageError
-from bootslang.image.format import CHUNK_BYTES, CODEC_BZIP2, CODEC_LZMA, CODEC_NONE, CODEC_XZ, CODEC_ZSTD
+from bootslang.image.format import CHUNK_BYTES, CODEC_BZIP2, CODEC_LZ4, CODEC_LZMA, CODEC_NONE, CODEC_XZ, CODEC_ZSTD
 from bootslang.kernel.payload import zstd_module
 
 ZSTD_LEVEL: Final = 19
 """The smallest that does not ask for more memory; unpacking is about as fast at all levels."""
+LZ4_LEVEL: Final = 12
+"""The smallest there is."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -85,6 +88,37 @@ def _unxz(name: str, container: int, data: bytes, limit: int) -> bytes:
     return unpacked
 
 
+def _lz4() -> Any:
+    """The module that speaks LZ4's frames."""
+    try:
+        return importlib.import_module("lz4.frame")
+    except ImportError:
+        raise ToolMissing(
+            "The codec lz4 needs a library that is not installed.", hint="Install it: `pip install lz4`."
+        ) from None
+
+
+def _pack_lz4(data: bytes) -> bytes:
+    """One frame of one block: a chunk is no larger."""
+    module = _lz4()
+    packed: bytes = module.compress(data, compression_level=LZ4_LEVEL, block_size=module.BLOCKSIZE_MAX1MB)
+    return packed
+
+
+def _unlz4(data: bytes, limit: int) -> bytes:
+    """One frame with nothing after it."""
+    decompressor = _lz4().LZ4FrameDecompressor()
+    try:
+        unpacked: bytes = decompressor.decompress(data, max_length=limit + 1)
+    except RuntimeError as error:
+        raise FormatInvalid(f"lz4: {error}") from error
+    if len(unpacked) <= limit and not decompressor.eof:
+        raise FormatInvalid("lz4: the frame ends too early")
+    if decompressor.unused_data:
+        raise FormatInvalid(f"lz4: {len(decompressor.unused_data)} bytes follow the frame")
+    return unpacked
+
+
 def _zstd() -> Any:
     """The module that speaks zstd."""
     module = zstd_module()
@@ -116,6 +150,7 @@ _ALL: Final = (
     Codec("bzip2", CODEC_BZIP2, lambda data: bz2.compress(data, 9), _bunzip2),
     Codec("xz", CODEC_XZ, _xz, partial(_unxz, "xz", lzma.FORMAT_XZ)),
     Codec("lzma", CODEC_LZMA, _lzma, partial(_unxz, "lzma", lzma.FORMAT_ALONE)),
+    Codec("lz4", CODEC_LZ4, _pack_lz4, _unlz4),
     Codec("zstd", CODEC_ZSTD, lambda data: bytes(_zstd().compress(data, ZSTD_LEVEL)), _unzstd),
 )
 CODECS: Final = {codec.name: codec for codec in _ALL}

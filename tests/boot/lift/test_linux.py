@@ -44,7 +44,7 @@ def check(report: Report, architecture: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "codec", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "lzma")), "bzip2", "xz", "zstd"]
+    "codec", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "lzma")), "bzip2", "xz", "lz4", "zstd"]
 )
 def test_a_64_bit_vmlinux_boots(guests: Guests, codec: str) -> None:
     disk = guests.disk(debian.cloud_vmlinux(), amd64(random=RANDOM), SECOND, THIRD, codec=codec)
