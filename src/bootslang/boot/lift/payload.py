@@ -197,7 +197,7 @@ def open_in_memory(memory: MemoryMap, context: BootContext) -> None:
     if context.command_line_size:
         line = span[u8](usize(context.command_line), usize(context.command_line_size))
         if payload.line.size:
-            print(f"the kernel's module has a command line, so this one is passed over: {line}")
+            print(f"the kernel has a command line already, so this one is passed over: {line}")
         else:
             enter_file(COMMAND_LINE, context.command_line, context.command_line_size, 0, 0)
 
