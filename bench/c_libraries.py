@@ -17,6 +17,10 @@ Unpack: TypeAlias = Callable[[bytes, Buffer], None]
 NO_LIMIT: Final = 2**64 - 1
 LZMA_FINISH: Final = 3
 LZMA_STREAM_END: Final = 1
+Z_FINISH: Final = 4
+Z_STREAM_END: Final = 1
+RAW_DEFLATE: Final = -15
+IN_GZIP: Final = 31
 LZ4F_VERSION: Final = 100
 
 
@@ -34,6 +38,45 @@ def bzip2() -> Unpack:
         check((status, size.value) == (0, len(out)))
 
     return unpack
+
+
+class ZStream(ctypes.Structure):
+    """`z_stream` of zlib.h; `rest` is what we leave zero."""
+
+    _fields_: ClassVar = [
+        ("next_in", ctypes.c_char_p),
+        ("avail_in", ctypes.c_uint),
+        ("total_in", ctypes.c_ulong),
+        ("next_out", ctypes.c_void_p),
+        ("avail_out", ctypes.c_uint),
+        ("total_out", ctypes.c_ulong),
+        ("rest", ctypes.c_char * 64),
+    ]
+
+
+def zlib(window_bits: int) -> Unpack:
+    found = library("z")
+    found.zlibVersion.restype = ctypes.c_char_p
+    stream = ZStream()
+    version = found.zlibVersion()
+    check(found.inflateInit2_(ctypes.byref(stream), window_bits, version, ctypes.sizeof(stream)) == 0)
+
+    def unpack(source: bytes, out: Buffer) -> None:
+        stream.next_in, stream.avail_in = source, len(source)
+        stream.next_out, stream.avail_out = ctypes.addressof(out), len(out)
+        check(found.inflateReset(ctypes.byref(stream)) == 0)
+        status = found.inflate(ctypes.byref(stream), Z_FINISH)
+        check((status, stream.avail_in, stream.avail_out) == (Z_STREAM_END, 0, 0))
+
+    return unpack
+
+
+def deflate() -> Unpack:
+    return zlib(RAW_DEFLATE)
+
+
+def gzip() -> Unpack:
+    return zlib(IN_GZIP)
 
 
 def xz() -> Unpack:

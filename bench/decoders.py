@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import c_libraries
-from bootslang.boot.codecs import bzip2, lz4, lzma, registry, xz, zstd
+from bootslang.boot.codecs import bzip2, deflate, gzip, lz4, lzma, registry, xz, zstd
 from bootslang.boot.disk import CHUNK_BYTES
 from bootslang.boot.lib.xxh64 import xxh64
 from bootslang.image.codecs import CODECS
@@ -48,6 +48,8 @@ class Format:
 
 FORMATS: Final = {
     "bzip2": Format(bzip2.decode, bzip2.WORK_BYTES, c_libraries.bzip2),
+    "deflate": Format(deflate.decode, deflate.WORK_BYTES, c_libraries.deflate),
+    "gzip": Format(gzip.decode, gzip.WORK_BYTES, c_libraries.gzip),
     "xz": Format(xz.decode, xz.WORK_BYTES, c_libraries.xz),
     "lzma": Format(lzma.decode, lzma.WORK_BYTES, c_libraries.lzma),
     "lz4": Format(lz4.decode, lz4.WORK_BYTES, c_libraries.lz4),

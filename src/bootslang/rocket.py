@@ -51,7 +51,7 @@ class UnitSpec:
     """Whether even the code that moves megabytes elsewhere is made small: it moves little here."""
 
 
-CODECS: Final = ("bzip2", "xz", "lzma", "lz4", "zstd")
+CODECS: Final = ("bzip2", "deflate", "gzip", "xz", "lzma", "lz4", "zstd")
 UNITS: Final = (
     UnitSpec("stage1", "real16", f"{BOOT}.bios.boot_sector"),
     UnitSpec("stage2", "protected32", f"{BOOT}.bios.loader", small=True),

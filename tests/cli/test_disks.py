@@ -68,7 +68,7 @@ def test_a_root_tree_becomes_a_second_partition(bootslang: Command, kernel: Path
         (
             "-k KERNEL --codec arc",
             2,
-            "There is no codec 'arc'.\n  Choose one of: auto, none, bzip2, xz, lzma, lz4, zstd.",
+            "There is no codec 'arc'.\n  Choose one of: auto, none, bzip2, deflate, gzip, xz, lzma, lz4, zstd.",
         ),
         (
             "-k KERNEL --framebuffer big",

@@ -1,6 +1,7 @@
 """Does packing give the same bytes every time, and does unpacking take nothing but what packing gave?"""
 
 import bz2
+import gzip
 import lzma
 import sys
 from random import Random
@@ -124,6 +125,39 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ToolMissing, match="The codec zstd needs a library") as caught:
         ZSTD.pack(TEXT)
     assert caught.value.hint == "Install it: `pip install backports.zstd` (Python 3.14 has it built in)."
+
+
+STREAM = CODECS["deflate"].pack(TEXT)
+MEMBER = CODECS["gzip"].pack(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "size", "problem"),
+    [
+        ("deflate", STREAM[:-5], len(TEXT), "deflate: the data end too early"),
+        ("deflate", STREAM + b"rubbish", len(TEXT), "deflate: 7 bytes follow the data"),
+        ("deflate", STREAM, len(TEXT) - 1, f"deflate: it unpacks to more than {len(TEXT) - 1} bytes"),
+        ("deflate", b"\7", 10, "deflate: Error -3 while decompressing data: invalid block type"),
+        ("gzip", MEMBER[:-5], len(TEXT), "gzip: the data end too early"),
+        ("gzip", MEMBER * 2, len(TEXT), f"gzip: {len(MEMBER)} bytes follow the data"),
+        (
+            "gzip",
+            MEMBER[:-5] + b"\xff" + MEMBER[-4:],
+            len(TEXT),
+            "gzip: Error -3",
+        ),
+        ("gzip", b"\x1f\x8c gzip", 10, "gzip: Error -3 while decompressing data: incorrect header"),
+    ],
+)
+def test_damaged_deflate_and_gzip_are_refused_by_name(name: str, data: bytes, size: int, problem: str) -> None:
+    with pytest.raises(FormatInvalid) as caught:
+        unpack_chunk(CODECS[name].number, data, size)
+    assert caught.value.message.startswith(problem)
+
+
+def test_a_member_is_read_by_everybody_and_says_nothing_of_its_maker() -> None:
+    assert gzip.decompress(MEMBER) == TEXT
+    assert MEMBER[:10] == b"\x1f\x8b\x08" + bytes(5) + b"\2\xff"
 
 
 LZ4 = CODECS["lz4"]

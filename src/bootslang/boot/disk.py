@@ -44,6 +44,8 @@ BLOB_RANDOMISE: Final = 2
 
 CODEC_NONE: Final = 0
 CODEC_BZIP2: Final = 1
+CODEC_DEFLATE: Final = 2
+CODEC_GZIP: Final = 3
 CODEC_XZ: Final = 4
 CODEC_LZMA: Final = 5
 CODEC_LZ4: Final = 6

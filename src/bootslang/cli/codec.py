@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CODECS: Final = "auto|none|bzip2|xz|lzma|lz4|zstd"
+CODECS: Final = "auto|none|bzip2|deflate|gzip|xz|lzma|lz4|zstd"
 """As `bootslang.image.codecs` has them, which takes longer to import than a command's help may take."""
 
 

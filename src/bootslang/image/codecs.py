@@ -8,6 +8,7 @@ import bz2
 import importlib
 import lzma
 import os
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,17 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from bootslang.errors import FormatInvalid, ToolMissing, UsageError
-from bootslang.image.format import CHUNK_BYTES, CODEC_BZIP2, CODEC_LZ4, CODEC_LZMA, CODEC_NONE, CODEC_XZ, CODEC_ZSTD
+from bootslang.image.format import (
+    CHUNK_BYTES,
+    CODEC_BZIP2,
+    CODEC_DEFLATE,
+    CODEC_GZIP,
+    CODEC_LZ4,
+    CODEC_LZMA,
+    CODEC_NONE,
+    CODEC_XZ,
+    CODEC_ZSTD,
+)
 from bootslang.kernel.payload import zstd_module
 
 ZSTD_LEVEL: Final = 19
@@ -57,6 +68,37 @@ def _bunzip2(data: bytes, limit: int) -> bytes:
         raise FormatInvalid("bzip2: the stream ends too early")
     if decompressor.unused_data:
         raise FormatInvalid(f"bzip2: {len(decompressor.unused_data)} bytes follow the stream")
+    return unpacked
+
+
+_RAW: Final = -15
+_IN_GZIP: Final = 31
+"""What zlib calls `wbits`: a window of 32 KiB, and what is around the stream."""
+_GZIP_HEADER: Final = bytes.fromhex("1f8b 08 00 00000000 02 ff")
+"""deflate, no flags, no time, packed as small as can be, no system's name: the same everywhere."""
+
+
+def _deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(9, wbits=_RAW)
+    return compressor.compress(data) + compressor.flush()
+
+
+def _gzip(data: bytes) -> bytes:
+    trailer = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    return _GZIP_HEADER + _deflate(data) + trailer
+
+
+def _inflate(name: str, wbits: int, data: bytes, limit: int) -> bytes:
+    """One stream, raw or in a member of gzip, with nothing after it."""
+    decompressor = zlib.decompressobj(wbits)
+    try:
+        unpacked = decompressor.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise FormatInvalid(f"{name}: {error}") from error
+    if len(unpacked) <= limit and not decompressor.eof:
+        raise FormatInvalid(f"{name}: the data end too early")
+    if decompressor.unused_data:
+        raise FormatInvalid(f"{name}: {len(decompressor.unused_data)} bytes follow the data")
     return unpacked
 
 
@@ -148,6 +190,8 @@ def _unzstd(data: bytes, limit: int) -> bytes:
 _ALL: Final = (
     Codec("none", CODEC_NONE, _stored, _stored),
     Codec("bzip2", CODEC_BZIP2, lambda data: bz2.compress(data, 9), _bunzip2),
+    Codec("deflate", CODEC_DEFLATE, _deflate, partial(_inflate, "deflate", _RAW)),
+    Codec("gzip", CODEC_GZIP, _gzip, partial(_inflate, "gzip", _IN_GZIP)),
     Codec("xz", CODEC_XZ, _xz, partial(_unxz, "xz", lzma.FORMAT_XZ)),
     Codec("lzma", CODEC_LZMA, _lzma, partial(_unxz, "lzma", lzma.FORMAT_ALONE)),
     Codec("lz4", CODEC_LZ4, _pack_lz4, _unlz4),
