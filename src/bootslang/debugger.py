@@ -84,8 +84,9 @@ def session(linked: Stages, port: int, *, long_mode: bool = True, fits: bool = T
 def session_for_loader(loader: str | os.PathLike[str], port: int) -> Session | None:
     """A session for a machine that starts this file, if it is a loader of this version, whatever codecs it has."""
     file = Path(loader).read_bytes()
-    for count in range(len(CODECS) + 1):
-        for codecs in combinations(CODECS, count):
+    named = [codec for codec in CODECS if f"{codec}: ".encode() in file]  # in its messages
+    for count in reversed(range(len(named) + 1)):
+        for codecs in combinations(named, count):
             image = loader_image(codecs=codecs)
             if image.data[image.entry - image.base : image.segments[0].end - image.base] in file:
                 return _session([image], port, fits=True)
