@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ def waiting_machine(*options: str) -> Iterator[str]:
         assert process.stderr is not None
         yield next(line.strip() for line in process.stderr if line.startswith("  gdb "))
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=30)
 
 
